@@ -1,0 +1,17 @@
+# A target is tests/fuzz/fuzz_NAME.c with its corpus in tests/fuzz/corpus/NAME, and two lines:
+#   fuzz_programs += tests/fuzz/fuzz_NAME
+#   tests_fuzz_fuzz_NAME_LDADD = $(fuzz_ldadd)
+# With --enable-fuzzer it is a libFuzzer program, otherwise a test that replays its corpus.
+
+fuzz_programs =
+EXTRA_DIST += tests/fuzz/corpus
+
+if ENABLE_FUZZER
+noinst_PROGRAMS += $(fuzz_programs)
+fuzz_ldadd = $(LDADD) $(CF_FUZZER)
+else
+check_PROGRAMS += $(fuzz_programs)
+check_LIBRARIES += tests/fuzz/libreplay.a
+tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c
+fuzz_ldadd = tests/fuzz/libreplay.a $(LDADD)
+endif

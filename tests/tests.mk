@@ -1,0 +1,36 @@
+# Everything under test speaks TAP. `make check` runs all of it, `make check-unit` only what
+# is compiled: unit tests and the replayed fuzz corpora.
+
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+LOG_COMPILER = $(top_srcdir)/tests/tap/run
+AM_TESTS_ENVIRONMENT = \
+	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
+	CHILDFLOW='$(abs_top_builddir)/childflow'; export CHILDFLOW; \
+	TOP_SRCDIR='$(abs_top_srcdir)'; export TOP_SRCDIR; \
+	PYTHON3='$(PYTHON3)'; export PYTHON3; \
+	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE;
+
+script_tests = tests/lint/run tests/integration/run
+TESTS = $(check_PROGRAMS) $(script_tests)
+EXTRA_DIST += tests/tap tests/lint tests/integration tests/demo tests/may-skip.txt
+
+if HAVE_CMOCKA
+include tests/unit/unit.mk
+else
+check_DATA += cmocka-is-missing
+cmocka-is-missing:
+	@echo "make check needs cmocka (Debian: libcmocka-dev); then run configure again" >&2
+	@exit 1
+endif
+include tests/fuzz/fuzz.mk
+
+check-unit:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)'
+
+# Formatting follows clang-format's version, so this is no part of `make check`.
+format-check:
+	@test -n "$(CLANG_FORMAT)" || { echo "clang-format is missing" >&2; exit 1; }
+	cd $(top_srcdir) && find src netif tests -name '*.[ch]' -exec \
+		$(CLANG_FORMAT) --dry-run -Werror {} +
+
+.PHONY: check-unit format-check
