@@ -1,0 +1,84 @@
+#include "base/addr.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+struct addr addr_from_v4(const void *four_bytes)
+{
+	struct addr a = { .b = { [10] = 0xff, [11] = 0xff } };
+
+	memcpy(a.b + 12, four_bytes, 4);
+	return a;
+}
+
+struct addr addr_from_v6(const void *sixteen_bytes)
+{
+	struct addr a;
+
+	memcpy(a.b, sixteen_bytes, 16);
+	return a;
+}
+
+bool addr_parse(const char *text, struct addr *out)
+{
+	uint8_t raw[16];
+
+	if (inet_pton(AF_INET, text, raw) == 1)
+		*out = addr_from_v4(raw);
+	else if (inet_pton(AF_INET6, text, raw) == 1)
+		*out = addr_from_v6(raw);
+	else
+		return false;
+	return true;
+}
+
+const char *addr_format(const struct addr *a, char out[static ADDR_TEXT_MAX])
+{
+	bool v4 = addr_is_v4(a);
+
+	return inet_ntop(v4 ? AF_INET : AF_INET6, a->b + (v4 ? 12 : 0), out, ADDR_TEXT_MAX);
+}
+
+const char *endpoint_format(const struct endpoint *e, char out[static ENDPOINT_TEXT_MAX])
+{
+	char text[ADDR_TEXT_MAX];
+
+	snprintf(out, ENDPOINT_TEXT_MAX, addr_is_v4(&e->addr) ? "%s:%u" : "[%s]:%u",
+		 addr_format(&e->addr, text), e->port);
+	return out;
+}
+
+socklen_t endpoint_to_sockaddr(const struct endpoint *e, struct sockaddr_storage *out)
+{
+	if (addr_is_v4(&e->addr)) {
+		struct sockaddr_in *in = (void *)out;
+
+		*in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(e->port) };
+		memcpy(&in->sin_addr, e->addr.b + 12, 4);
+		return sizeof(*in);
+	}
+	struct sockaddr_in6 *in6 = (void *)out;
+
+	*in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(e->port) };
+	memcpy(&in6->sin6_addr, e->addr.b, 16);
+	return sizeof(*in6);
+}
+
+bool endpoint_from_sockaddr(const struct sockaddr *sa, struct endpoint *out)
+{
+	if (sa->sa_family == AF_INET) {
+		const struct sockaddr_in *in = (const void *)sa;
+
+		out->addr = addr_from_v4(&in->sin_addr);
+		out->port = ntohs(in->sin_port);
+		return true;
+	}
+	if (sa->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const void *)sa;
+
+		out->addr = addr_from_v6(&in6->sin6_addr);
+		out->port = ntohs(in6->sin6_port);
+		return true;
+	}
+	return false;
+}

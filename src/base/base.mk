@@ -1,0 +1,19 @@
+childflow_lib_sources += \
+	src/base/addr.c \
+	src/base/addr.h \
+	src/base/attempt.h \
+	src/base/buf.c \
+	src/base/buf.h \
+	src/base/channel.h \
+	src/base/dgram.h \
+	src/base/dialer.h \
+	src/base/error.c \
+	src/base/error.h \
+	src/base/list.h \
+	src/base/log.c \
+	src/base/log.h \
+	src/base/netplan.c \
+	src/base/netplan.h \
+	src/base/target.h \
+	src/base/util.h \
+	$(NULL)

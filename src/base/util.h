@@ -1,0 +1,46 @@
+/* Small things every room needs. */
+#ifndef BASE_UTIL_H
+#define BASE_UTIL_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/param.h> /* MIN, MAX */
+#include <unistd.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+/* Cleanup by scope: `cleanup_fd int fd = -1;`, handed on with steal_fd(&fd). */
+static inline void cleanup_fd_fn(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+static inline void cleanup_free_fn(void *p)
+{
+	free(*(void **)p);
+}
+
+#define cleanup_fd __attribute__((cleanup(cleanup_fd_fn)))
+#define cleanup_free __attribute__((cleanup(cleanup_free_fn)))
+
+static inline int steal_fd(int *fd)
+{
+	int v = *fd;
+
+	*fd = -1;
+	return v;
+}
+
+#define steal_ptr(pp)                 \
+	({                            \
+		__auto_type v_ = *(pp); \
+		*(pp) = NULL;         \
+		v_;                   \
+	})
+
+#endif
