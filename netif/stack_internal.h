@@ -1,0 +1,56 @@
+/* Shared by stack.c, stack_tcp.c and stack_udp.c only. */
+#ifndef NETIF_STACK_INTERNAL_H
+#define NETIF_STACK_INTERNAL_H
+
+#include "lwip/ip.h"
+#include "lwip/netif.h"
+#include "lwip/pbuf.h"
+#include "netif/packet.h"
+#include "netif/stack.h"
+
+struct tcp_table;
+struct dgram_table;
+
+struct stack {
+	uv_loop_t *loop;
+	struct link *link;
+	struct netplan plan;
+	struct stack_up up;
+	struct netif netif;
+	struct tcp_table *tcp;
+	struct dgram_table *dgram;
+	uv_prepare_t before_block;
+	uint64_t drops[STACK_DROP_COUNT];
+	/* The packet being read, as lwIP wants it. */
+	struct pbuf_custom rx_pbuf;
+};
+
+void stack_drop(struct stack *st, enum stack_drop why);
+
+/* Answers pkt by an ICMP error that tells errno err; false when none does. */
+bool stack_icmp_error(struct stack *st, const uint8_t *ip, size_t ip_len,
+		      const struct addr *child, int err, uint32_t info);
+
+/* Points lwIP's "current packet" at one from child to remote, and wraps its l4 bytes. */
+struct pbuf *stack_input_begin(struct stack *st, const struct addr *src,
+			       const struct addr *dst, const uint8_t *ip, size_t ip_hlen,
+			       void *l4, size_t l4_len);
+
+void stack_to_lwip(const struct addr *a, ip_addr_t *out);
+
+struct tcp_table *stack_tcp_new(struct stack *st);
+void stack_tcp_input(struct stack *st, const struct packet *pkt);
+void stack_tcp_flush(struct stack *st);
+size_t stack_tcp_count(const struct stack *st);
+/* The largest segment the child takes on the connection of a packet we send; 0 for none. */
+uint16_t stack_tcp_mss(const struct stack *st, const struct addr *remote,
+		       uint16_t remote_port, uint16_t child_port);
+void stack_tcp_close(struct stack *st);
+void stack_tcp_free(struct stack *st);
+
+struct dgram_table *stack_udp_new(struct stack *st);
+void stack_udp_input(struct stack *st, const struct packet *pkt);
+void stack_udp_close(struct stack *st);
+void stack_udp_free(struct stack *st);
+
+#endif

@@ -1,0 +1,196 @@
+/*
+ * Datagrams. One port object and one lwIP pcb per child endpoint, made at its first datagram
+ * and kept until the flow side closes it; shown to lwIP alone, as connections are. The pcb
+ * has no address and no port of its own: it bears the other side's port for the length of a
+ * call, so the child sees answers from whom it wrote to.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lwip/udp.h"
+#include "netif/stack_internal.h"
+
+#define UDP_HEADER 8
+#define PORTS 65536
+/* Child endpoints at a time; beyond that datagrams are lost, as in any full queue. */
+#define PORT_MAX 8192
+
+struct port {
+	struct dgram_port dp;
+	struct stack *st;
+	struct udp_pcb *pcb;
+};
+
+struct dgram_table {
+	struct port *v4[PORTS], *v6[PORTS]; /* by the child's port */
+	size_t count;
+	const struct packet *current;	    /* the datagram being read */
+	struct pbuf *rx_new;		    /* what udp_input() has brought */
+};
+
+static struct port **slot(const struct stack *st, bool v4, uint16_t child_port)
+{
+	return &(v4 ? st->dgram->v4 : st->dgram->v6)[child_port];
+}
+
+static struct port *of(struct dgram_port *dp)
+{
+	return container_of(dp, struct port, dp);
+}
+
+static void mount(struct port *p, uint16_t local_port)
+{
+	p->pcb->next = NULL;
+	p->pcb->local_port = local_port;
+	udp_pcbs = p->pcb;
+}
+
+static void unmount(void)
+{
+	udp_pcbs = NULL;
+}
+
+static int port_send(struct dgram_port *dp, const struct endpoint *from, const void *data,
+		     size_t len)
+{
+	struct port *p = of(dp);
+	ip_addr_t src, dst;
+	struct pbuf *q;
+	err_t e;
+
+	if (len > 0xffff - UDP_HEADER)
+		return -EMSGSIZE;
+	q = pbuf_alloc(PBUF_RAW, len, PBUF_REF);
+	if (!q)
+		return -ENOMEM;
+	q->payload = (void *)(uintptr_t)data;
+	stack_to_lwip(&from->addr, &src);
+	stack_to_lwip(&dp->child.addr, &dst);
+	mount(p, from->port);
+	e = udp_sendto_if_src(p->pcb, q, &dst, dp->child.port, &p->st->netif, &src);
+	unmount();
+	pbuf_free(q);
+	return e == ERR_OK ? 0 : -ENOBUFS;
+}
+
+static void port_refuse(struct dgram_port *dp, int err)
+{
+	struct stack *st = of(dp)->st;
+	const struct packet *pkt = st->dgram->current;
+
+	assert(pkt);
+	stack_icmp_error(st, pkt->ip, pkt->ip_len, &pkt->src, err, 0);
+}
+
+static void port_free(struct port *p)
+{
+	struct stack *st = p->st;
+
+	mount(p, 0);
+	udp_remove(p->pcb);
+	unmount();
+	*slot(st, addr_is_v4(&p->dp.child.addr), p->dp.child.port) = NULL;
+	st->dgram->count--;
+	free(p);
+}
+
+static void port_close(struct dgram_port *dp)
+{
+	struct port *p = of(dp);
+
+	dp->owner = NULL;
+	/* While its own datagram is being read, stack_udp_input() still needs it. */
+	if (!p->st->dgram->current)
+		port_free(p);
+}
+
+static const struct dgram_port_ops port_ops = {
+	.send = port_send,
+	.refuse = port_refuse,
+	.close = port_close,
+};
+
+static void on_recv(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *addr,
+		    u16_t port)
+{
+	struct stack *st = arg;
+
+	(void)pcb;
+	(void)addr;
+	(void)port;
+	st->dgram->rx_new = p;
+}
+
+static struct port *port_new(struct stack *st, const struct endpoint *child)
+{
+	struct port *p = st->dgram->count < PORT_MAX ? calloc(1, sizeof(*p)) : NULL;
+
+	if (!p)
+		return NULL;
+	p->pcb = udp_new_ip_type(IPADDR_TYPE_ANY);
+	if (!p->pcb) {
+		free(p);
+		return NULL;
+	}
+	udp_recv(p->pcb, on_recv, st);
+	p->st = st;
+	p->dp.ops = &port_ops;
+	p->dp.child = *child;
+	st->dgram->count++;
+	return p;
+}
+
+void stack_udp_input(struct stack *st, const struct packet *pkt)
+{
+	struct dgram_table *t = st->dgram;
+	struct endpoint child, to;
+	struct port **s, *p;
+	size_t len;
+
+	if (pkt->l4_len < UDP_HEADER)
+		return stack_drop(st, STACK_DROP_MALFORMED);
+	len = pkt->l4[4] << 8 | pkt->l4[5];
+	if (len < UDP_HEADER || len > pkt->l4_len)
+		return stack_drop(st, STACK_DROP_MALFORMED);
+	child = (struct endpoint){ pkt->src, pkt->l4[0] << 8 | pkt->l4[1] };
+	to = (struct endpoint){ pkt->dst, pkt->l4[2] << 8 | pkt->l4[3] };
+	s = slot(st, pkt->v4, child.port);
+	if (!*s)
+		*s = port_new(st, &child);
+	p = *s;
+	if (!p)
+		return stack_drop(st, STACK_DROP_FULL);
+
+	mount(p, to.port);
+	udp_input(stack_input_begin(st, &pkt->src, &pkt->dst, pkt->ip, pkt->l4 - pkt->ip,
+				    pkt->l4, len),
+		  &st->netif);
+	unmount();
+	if (!t->rx_new) /* lwIP takes none to a broadcast address */
+		return stack_drop(st, STACK_DROP_UNSUPPORTED);
+	t->current = pkt;
+	st->up.on_dgram(st->up.dgram_ctx, &p->dp, &to, t->rx_new->payload, t->rx_new->tot_len);
+	t->current = NULL;
+	pbuf_free(steal_ptr(&t->rx_new));
+	if (!p->dp.owner)
+		port_free(p);
+}
+
+struct dgram_table *stack_udp_new(struct stack *st)
+{
+	(void)st;
+	return calloc(1, sizeof(struct dgram_table));
+}
+
+void stack_udp_close(struct stack *st)
+{
+	for (size_t i = 0; i < PORTS; i++) {
+		assert(!st->dgram->v4[i] && !st->dgram->v6[i]); /* the sessions have ended */
+	}
+}
+
+void stack_udp_free(struct stack *st)
+{
+	free(st->dgram);
+}
