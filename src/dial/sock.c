@@ -1,0 +1,364 @@
+/*
+ * Theory of operation
+ *
+ * The socket is read into counted buffers of one super-segment each, which go down to the
+ * child without a copy; it is written straight from the child's packets. It keeps no send
+ * buffer of its own: what the kernel does not take is left with the caller.
+ *
+ * One uv_poll handle serves connect and traffic. uv_poll calls epoll_ctl on each change of
+ * interest, so interest changes only when a side blocks: reading stays on until the owner
+ * is full, writing goes on only after a short send.
+ *
+ * A reset would throw away what the kernel has not delivered yet. What the child was
+ * acknowledged is owed to the remote, so such a socket parts slowly: it is shut, kept until
+ * its peer has acknowledged everything (SIOCOUTQ, linux/sockios.h) and reset then.
+ */
+#include "dial/sock.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "base/util.h"
+
+/* Buffers read per wake-up: others get their turn. */
+#define READS_MAX 16
+#define PART_POLL_MS 20
+#define PART_MAX_MS 30000
+
+enum sock_state { SOCK_CONNECTING, SOCK_OPEN, SOCK_PARTING, SOCK_CLOSED };
+
+struct sock {
+	struct channel ch;
+	struct sock_set *set;
+	uv_poll_t poll;
+	uv_timer_t timer; /* of a parting socket */
+	struct list node; /* on sock_set.parting */
+	int fd, handles, events;
+	enum sock_state state;
+	bool eof, write_blocked;
+	unsigned parted_ms;
+	struct buf *rest; /* what the owner did not take */
+	size_t rest_begin, rest_end;
+	dial_fn done;
+	void *ctx;
+};
+
+static struct sock *of_channel(struct channel *ch)
+{
+	return container_of(ch, struct sock, ch);
+}
+
+static size_t unacked(int fd)
+{
+	int n = 0;
+
+	return ioctl(fd, SIOCOUTQ, &n) == 0 && n > 0 ? (size_t)n : 0;
+}
+
+/* --- life --- */
+
+static void on_handle_closed(uv_handle_t *h)
+{
+	struct sock *s = h->data;
+
+	if (--s->handles)
+		return;
+	free(s);
+}
+
+static void dispose(struct sock *s)
+{
+	s->state = SOCK_CLOSED;
+	if (s->rest)
+		buf_unref(s->rest);
+	s->rest = NULL;
+	list_del(&s->node);
+	uv_close((uv_handle_t *)&s->poll, on_handle_closed);
+	if (s->handles > 1)
+		uv_close((uv_handle_t *)&s->timer, on_handle_closed);
+	close(s->fd); /* uv_close() has taken it out of the epoll set */
+}
+
+static void reset(struct sock *s)
+{
+	struct linger off = { .l_onoff = 1, .l_linger = 0 };
+
+	setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	dispose(s);
+}
+
+static void on_parting(uv_timer_t *timer)
+{
+	struct sock *s = timer->data;
+
+	s->parted_ms += PART_POLL_MS;
+	if (!unacked(s->fd) || s->parted_ms >= PART_MAX_MS)
+		reset(s);
+}
+
+static void part(struct sock *s)
+{
+	s->state = SOCK_PARTING;
+	uv_poll_stop(&s->poll);
+	shutdown(s->fd, SHUT_WR);
+	uv_timer_init(s->set->loop, &s->timer);
+	s->timer.data = s;
+	s->handles++;
+	list_add_tail(&s->set->parting, &s->node);
+	uv_timer_start(&s->timer, on_parting, PART_POLL_MS, PART_POLL_MS);
+}
+
+void sock_set_init(struct sock_set *set, uv_loop_t *loop)
+{
+	set->loop = loop;
+	list_init(&set->parting);
+}
+
+bool sock_set_idle(const struct sock_set *set)
+{
+	return list_empty(&set->parting);
+}
+
+size_t sock_set_abandon(struct sock_set *set)
+{
+	struct list *pos, *tmp;
+	size_t bytes = 0;
+
+	list_for_each (pos, tmp, &set->parting) {
+		struct sock *s = list_entry(pos, struct sock, node);
+
+		bytes += unacked(s->fd);
+		reset(s);
+	}
+	return bytes;
+}
+
+/* --- traffic --- */
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void update(struct sock *s)
+{
+	int events = 0;
+
+	if (s->state == SOCK_CONNECTING)
+		events = UV_WRITABLE;
+	else if (s->state == SOCK_OPEN)
+		events = (s->rest || s->eof ? 0 : UV_READABLE) |
+			 (s->write_blocked ? UV_WRITABLE : 0);
+	if (events == s->events)
+		return;
+	s->events = events;
+	if (events)
+		uv_poll_start(&s->poll, events, on_poll);
+	else
+		uv_poll_stop(&s->poll);
+}
+
+static void fail(struct sock *s, int err)
+{
+	s->eof = true; /* nothing more to read */
+	s->write_blocked = false;
+	update(s);
+	s->ch.up->on_closed(s->ch.ctx, err);
+}
+
+/* Offers a buffer's bytes; keeps what was not taken. False when reading must stop. */
+static bool offer(struct sock *s, struct buf *b, size_t begin, size_t end)
+{
+	struct iovec iov = { b->data + begin, end - begin };
+	size_t n = s->ch.up->on_data(s->ch.ctx, &iov, 1, b);
+
+	if (s->state != SOCK_OPEN)
+		return false;
+	if (begin + n == end)
+		return true;
+	s->rest = buf_ref(b);
+	s->rest_begin = begin + n;
+	s->rest_end = end;
+	return false;
+}
+
+static void read_some(struct sock *s)
+{
+	for (int i = 0; i < READS_MAX; i++) {
+		struct buf *b = buf_new();
+		ssize_t n;
+		bool more;
+
+		if (!b)
+			return fail(s, ENOMEM);
+		n = recv(s->fd, b->data, BUF_CAP, 0);
+		if (n <= 0) {
+			int err = errno;
+
+			buf_unref(b);
+			if (n == 0) {
+				s->eof = true;
+				s->ch.up->on_eof(s->ch.ctx);
+			} else if (err != EAGAIN && err != EINTR) {
+				fail(s, err);
+			}
+			return;
+		}
+		more = offer(s, b, 0, n);
+		buf_unref(b);
+		if (!more || n < BUF_CAP) /* a short read has emptied the socket */
+			return;
+	}
+}
+
+static void sock_recv(struct channel *ch)
+{
+	struct sock *s = of_channel(ch);
+
+	if (s->rest) {
+		struct buf *b = steal_ptr(&s->rest);
+
+		offer(s, b, s->rest_begin, s->rest_end);
+		buf_unref(b);
+	}
+	if (s->state == SOCK_OPEN)
+		update(s);
+}
+
+static ssize_t sock_send(struct channel *ch, const struct iovec *iov, int n, struct buf *owner)
+{
+	struct sock *s = of_channel(ch);
+	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = n };
+	size_t len = 0;
+	ssize_t r;
+
+	(void)owner;
+	if (s->write_blocked)
+		return 0;
+	for (int i = 0; i < n; i++)
+		len += iov[i].iov_len;
+	r = n == 1 ? send(s->fd, iov->iov_base, len, MSG_NOSIGNAL) :
+		     sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+	if (r < 0 && errno != EAGAIN && errno != EINTR)
+		return -errno;
+	r = MAX(r, 0);
+	if ((size_t)r < len) {
+		s->write_blocked = true;
+		update(s);
+	}
+	return r;
+}
+
+static void sock_shut(struct channel *ch)
+{
+	shutdown(of_channel(ch)->fd, SHUT_WR);
+}
+
+static void sock_close(struct channel *ch, int err)
+{
+	struct sock *s = of_channel(ch);
+
+	if (!err)
+		dispose(s);
+	else if (unacked(s->fd))
+		part(s);
+	else
+		reset(s);
+}
+
+static size_t sock_unacked(struct channel *ch)
+{
+	return unacked(of_channel(ch)->fd);
+}
+
+static const struct channel_ops sock_ops = {
+	.send = sock_send,
+	.recv = sock_recv,
+	.shut = sock_shut,
+	.close = sock_close,
+	.unacked = sock_unacked,
+};
+
+/* --- connect --- */
+
+static void on_connected(struct sock *s)
+{
+	int err = 0;
+	socklen_t len = sizeof(err);
+
+	getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &len);
+	if (err) {
+		dispose(s);
+		s->done(s->ctx, NULL, err);
+		return;
+	}
+	s->state = SOCK_OPEN;
+	s->done(s->ctx, &s->ch, 0);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	struct sock *s = poll->data;
+
+	if (s->state == SOCK_CONNECTING) {
+		on_connected(s);
+	} else {
+		/* EPOLLERR comes as a failed status; the next call tells which error. */
+		if (s->write_blocked && (status < 0 || events & UV_WRITABLE)) {
+			s->write_blocked = false;
+			s->ch.up->on_drain(s->ch.ctx);
+		}
+		if (s->state == SOCK_OPEN && !s->rest && !s->eof &&
+		    (status < 0 || events & UV_READABLE))
+			read_some(s);
+	}
+	if (s->state == SOCK_OPEN)
+		update(s);
+}
+
+struct dial_result sock_connect(struct sock_set *set, const struct endpoint *to, dial_fn done,
+				void *ctx)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = endpoint_to_sockaddr(to, &sa);
+	struct sock *s = calloc(1, sizeof(*s));
+	cleanup_fd int fd = -1;
+	int one = 1, r;
+
+	if (!s)
+		return (struct dial_result){ .err = ENOMEM };
+	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		goto fail_socket;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	r = connect(fd, (struct sockaddr *)&sa, len);
+	if (r < 0 && errno != EINPROGRESS)
+		goto fail_socket;
+	errno = ENOMEM;
+	if (uv_poll_init(set->loop, &s->poll, fd))
+		goto fail_socket;
+	s->poll.data = s;
+	s->handles = 1;
+	s->ch.ops = &sock_ops;
+	s->set = set;
+	s->fd = steal_fd(&fd);
+	s->done = done;
+	s->ctx = ctx;
+	list_init(&s->node);
+	s->state = r == 0 ? SOCK_OPEN : SOCK_CONNECTING;
+	if (r == 0)
+		return (struct dial_result){ .far = &s->ch };
+	update(s);
+	return (struct dial_result){ .pending = (struct dial *)s };
+
+fail_socket:
+	r = errno;
+	free(s);
+	return (struct dial_result){ .err = r };
+}
+
+void sock_connect_cancel(struct dial *dial)
+{
+	dispose((struct sock *)dial);
+}

@@ -1,0 +1,27 @@
+/* A host TCP socket as a channel, from connect() on. */
+#ifndef DIAL_SOCK_H
+#define DIAL_SOCK_H
+
+#include <uv.h>
+
+#include "base/addr.h"
+#include "base/dialer.h"
+#include "base/list.h"
+
+/* The sockets of one loop; the caller owns it. */
+struct sock_set {
+	uv_loop_t *loop;
+	struct list parting; /* reset by the child, what it had sent is still under way */
+};
+
+void sock_set_init(struct sock_set *set, uv_loop_t *loop);
+/* True when no socket is parting any more. */
+bool sock_set_idle(const struct sock_set *set);
+/* Bytes of parting sockets that their peers have not acknowledged; resets them. */
+size_t sock_set_abandon(struct sock_set *set);
+
+struct dial_result sock_connect(struct sock_set *set, const struct endpoint *to, dial_fn done,
+				void *ctx);
+void sock_connect_cancel(struct dial *dial);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * Flows: what became of each attempt. attempt -> verdict -> dial -> two channels -> end.
+ */
+#ifndef FLOW_FLOW_H
+#define FLOW_FLOW_H
+
+#include <uv.h>
+
+#include "base/attempt.h"
+#include "base/dialer.h"
+#include "dial/sock.h"
+#include "event/event.h"
+
+struct dns_service;
+struct flow_table;
+
+struct flow_deps {
+	uv_loop_t *loop;
+	const struct policy *policy;
+	struct events *events;
+	struct dialer *dialer;
+	struct sock_set *socks;
+	struct dns_service *dns; /* serves TCP connections to port 53 */
+};
+
+/* What a drain could not deliver. */
+struct flow_lost {
+	size_t flows, bytes;
+};
+
+/* NULL without memory. */
+struct flow_table *flow_table_new(const struct flow_deps *deps);
+
+/* An attempt_fn: the ctx is the table. */
+void flow_attempt(void *table, struct attempt *a);
+
+size_t flow_count(const struct flow_table *t);
+
+/* The child is gone: refuses what is parked, delivers what was accepted, for at most
+ * timeout_ms, then calls done once (from the loop). */
+void flow_drain(struct flow_table *t, unsigned timeout_ms,
+		void (*done)(void *ctx, const struct flow_lost *lost), void *ctx);
+
+/* Ends every flow at once. flow_table_free() when the loop has run. */
+void flow_table_close(struct flow_table *t);
+void flow_table_free(struct flow_table *t);
+
+#endif

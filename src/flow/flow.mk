@@ -1,0 +1,10 @@
+childflow_lib_sources += \
+	src/flow/dns.c \
+	src/flow/dns.h \
+	src/flow/flow.c \
+	src/flow/flow.h \
+	src/flow/pump.c \
+	src/flow/pump.h \
+	src/flow/udp.c \
+	src/flow/udp.h \
+	$(NULL)
