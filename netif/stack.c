@@ -317,6 +317,7 @@ struct stack *stack_new(uv_loop_t *loop, struct link *link, const struct netplan
 	st->up = *up;
 	st->rx_pbuf.custom_free_function = rx_pbuf_free;
 	netif_add_noaddr(&st->netif, st, netif_up, NULL);
+	netif_set_default(&st->netif); /* the single one, as lwIP looks it up */
 	st->tcp = stack_tcp_new(st);
 	st->dgram = st->tcp ? stack_udp_new(st) : NULL;
 	if (!st->dgram) {

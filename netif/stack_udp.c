@@ -15,6 +15,10 @@
 #define PORTS 65536
 /* Child endpoints at a time; beyond that datagrams are lost, as in any full queue. */
 #define PORT_MAX 8192
+/* A pbuf chain counts its length, IP header included, in 16 bits: for IPv6 40 bytes less
+ * than the 65,527 of RFC 8200, which no host sends. */
+#define DATA_MAX_V4 (0xffff - 20 - UDP_HEADER)
+#define DATA_MAX_V6 (0xffff - 40 - UDP_HEADER)
 
 struct port {
 	struct dgram_port dp;
@@ -59,7 +63,7 @@ static int port_send(struct dgram_port *dp, const struct endpoint *from, const v
 	struct pbuf *q;
 	err_t e;
 
-	if (len > 0xffff - UDP_HEADER)
+	if (len > (addr_is_v4(&dp->child.addr) ? DATA_MAX_V4 : DATA_MAX_V6))
 		return -EMSGSIZE;
 	q = pbuf_alloc(PBUF_RAW, len, PBUF_REF);
 	if (!q)

@@ -1,0 +1,309 @@
+/* What the stack drops, what the gateway answers itself, and datagrams. */
+#include <errno.h>
+#include <net/if_arp.h>
+#include <netinet/icmp6.h>
+#include <netinet/if_ether.h>
+#include <netinet/ip_icmp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "peer.h"
+
+static struct peer p;
+static struct {
+	int attempts, dgrams;
+	struct dgram_port *port;
+	struct endpoint to;
+	uint8_t data[65536];
+	size_t len;
+	bool keep;
+	int refuse;
+} up;
+
+static void on_attempt(void *ctx, struct attempt *a)
+{
+	(void)ctx;
+	up.attempts++;
+	a->ops->refuse(a, ETIMEDOUT);
+}
+
+static void on_dgram(void *ctx, struct dgram_port *port, const struct endpoint *to,
+		     const void *data, size_t len)
+{
+	(void)ctx;
+	up.dgrams++;
+	up.port = port;
+	up.to = *to;
+	memcpy(up.data, data, len);
+	up.len = len;
+	if (up.refuse)
+		port->ops->refuse(port, up.refuse);
+	port->owner = up.keep ? &up : NULL;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&up, 0, sizeof(up));
+	peer_init(&p, &(struct stack_up){ .on_attempt = on_attempt, .on_dgram = on_dgram });
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	if (up.keep && up.port)
+		up.port->ops->close(up.port);
+	peer_fini(&p);
+	return 0;
+}
+
+static uint64_t dropped(enum stack_drop why)
+{
+	return stack_drops(p.st)[why];
+}
+
+static struct addr addr(const char *text)
+{
+	struct addr a;
+
+	assert_true(addr_parse(text, &a));
+	return a;
+}
+
+/* Sends a UDP datagram of the child. */
+static void send_udp(const struct addr *from, const struct addr *to, uint16_t to_port,
+		     const void *data, size_t len, int sum_error)
+{
+	static uint8_t ip[66000];
+	size_t l4 = 8 + len, hlen = packet_ip_header(ip, from, to, IPPROTO_UDP, 64, l4);
+	uint16_t sum;
+
+	memcpy(ip + hlen, (uint8_t[]){ 0x13, 0x88, to_port >> 8, to_port & 255, l4 >> 8,
+				       l4 & 255, 0, 0 },
+	       8);
+	memcpy(ip + hlen + 8, data, len);
+	sum = ~packet_sum(ip + hlen, l4, packet_pseudo_sum(from, to, IPPROTO_UDP, l4));
+	sum += sum_error;
+	memcpy(ip + hlen + 6, &sum, 2);
+	peer_send_ip(&p, ip, hlen + l4, true);
+}
+
+static void arp_is_answered_for_the_gateway_only(void **state)
+{
+	struct ether_arp arp = { .arp_hrd = htons(ARPHRD_ETHER),
+				 .arp_pro = htons(ETHERTYPE_IP),
+				 .arp_hln = 6,
+				 .arp_pln = 4,
+				 .arp_op = htons(ARPOP_REQUEST) };
+	uint8_t frame[14 + sizeof(arp)] = { [12] = 0x08, [13] = 0x06 };
+	struct virtio_net_hdr vh = { 0 };
+	struct peer_frame *f;
+
+	(void)state;
+	memcpy(arp.arp_sha, p.plan.child_mac, 6);
+	memcpy(arp.arp_spa, p.plan.child4.b + 12, 4);
+	memcpy(arp.arp_tpa, p.plan.gateway4.b + 12, 4);
+	memcpy(frame + 14, &arp, sizeof(arp));
+	link_rx(&p.link, &vh, frame, sizeof(frame));
+	f = peer_next(&p);
+	assert_non_null(f);
+	memcpy(&arp, f->data + 14, sizeof(arp));
+	assert_int_equal(arp.arp_op, htons(ARPOP_REPLY));
+	assert_memory_equal(arp.arp_sha, p.plan.gateway_mac, 6);
+	assert_memory_equal(arp.arp_spa, p.plan.gateway4.b + 12, 4);
+	assert_memory_equal(f->data, p.plan.child_mac, 6);
+
+	frame[14 + 27] ^= 8; /* somebody else */
+	link_rx(&p.link, &vh, frame, sizeof(frame));
+	assert_null(peer_next(&p));
+}
+
+static void neighbour_solicitations_are_answered(void **state)
+{
+	uint8_t ip[40 + 24] = { 0 };
+	struct addr to = addr("ff02::1:ff00:1");
+	size_t hlen = packet_ip_header(ip, &p.plan.child6, &to, IPPROTO_ICMPV6, 255, 24);
+	struct peer_frame *f;
+	struct packet pkt;
+
+	(void)state;
+	ip[hlen] = ND_NEIGHBOR_SOLICIT;
+	memcpy(ip + hlen + 8, p.plan.gateway6.b, 16);
+	peer_send_ip(&p, ip, sizeof(ip), false);
+	f = peer_next(&p);
+	assert_non_null(f);
+	assert_int_equal(packet_parse(f->data + 14, f->len - 14, &pkt), PACKET_OK);
+	assert_int_equal(pkt.l4[0], ND_NEIGHBOR_ADVERT);
+	assert_int_equal(pkt.ttl, 255);
+	assert_true(packet_l4_sum_ok(&pkt));
+	assert_memory_equal(pkt.l4 + 26, p.plan.gateway_mac, 6);
+
+	ip[7] = 64; /* from beyond the link, RFC 4861 7.1.1 */
+	peer_send_ip(&p, ip, sizeof(ip), false);
+	assert_null(peer_next(&p));
+	assert_int_equal(dropped(STACK_DROP_NOISE), 1);
+}
+
+static void ping_of(const struct addr *from, const struct addr *to, bool answered)
+{
+	uint8_t ip[40 + 12] = { 0 };
+	bool v4 = addr_is_v4(from);
+	uint8_t protocol = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	size_t hlen = packet_ip_header(ip, from, to, protocol, 64, 12);
+	struct peer_frame *f;
+	struct packet pkt;
+
+	memcpy(ip + hlen, (uint8_t[]){ v4 ? 8 : 128, 0, 0, 0, 1, 2, 0, 7, 'p', 'i', 'n', 'g' },
+	       12);
+	peer_send_ip(&p, ip, hlen + 12, false);
+	f = peer_next(&p);
+	assert_non_null(f);
+	assert_int_equal(packet_parse(f->data + 14, f->len - 14, &pkt), PACKET_OK);
+	assert_true(packet_l4_sum_ok(&pkt));
+	assert_true(addr_eq(&pkt.dst, from));
+	if (answered) {
+		assert_int_equal(pkt.l4[0], v4 ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY);
+		assert_memory_equal(pkt.l4 + 4, "\1\2\0\7ping", 8);
+	} else {
+		assert_int_equal(pkt.l4[0], v4 ? ICMP_DEST_UNREACH : ICMP6_DST_UNREACH);
+		assert_int_equal(pkt.l4[1], v4 ? 13 : 1);
+	}
+}
+
+static void the_gateway_answers_ping(void **state)
+{
+	struct addr far4 = addr("203.0.113.9"), far6 = addr("2001:db8::9");
+
+	(void)state;
+	ping_of(&p.plan.child4, &p.plan.gateway4, true);
+	ping_of(&p.plan.child6, &p.plan.gateway6, true);
+	ping_of(&p.plan.child4, &far4, false);
+	ping_of(&p.plan.child6, &far6, false);
+}
+
+static void spoofed_sources_go_nowhere(void **state)
+{
+	struct addr far4 = addr("203.0.113.9"), other4 = addr("10.240.0.99");
+	struct addr far6 = addr("2001:db8::9"), other6 = addr("fd42::99");
+
+	(void)state;
+	send_udp(&other4, &far4, 7, "x", 1, 0);
+	send_udp(&other6, &far6, 7, "x", 1, 0);
+	send_udp(&p.plan.gateway4, &far4, 7, "x", 1, 0);
+	assert_int_equal(up.dgrams, 0);
+	assert_int_equal(dropped(STACK_DROP_SPOOFED), 3);
+	assert_null(peer_next(&p));
+}
+
+static void wrong_checksums_go_nowhere(void **state)
+{
+	struct addr far4 = addr("203.0.113.9");
+
+	(void)state;
+	send_udp(&p.plan.child4, &far4, 7, "x", 1, 1);
+	assert_int_equal(up.dgrams, 0);
+	assert_int_equal(dropped(STACK_DROP_MALFORMED), 1);
+	send_udp(&p.plan.child4, &far4, 7, "x", 1, 0);
+	assert_int_equal(up.dgrams, 1);
+}
+
+static void short_frames_go_nowhere(void **state)
+{
+	uint8_t frame[64] = { [12] = 0x08 };
+	struct virtio_net_hdr vh = { 0 };
+
+	(void)state;
+	for (size_t n = 0; n < 34; n++)
+		link_rx(&p.link, &vh, frame, n);
+	assert_int_equal(dropped(STACK_DROP_MALFORMED), 34);
+	assert_null(peer_next(&p));
+}
+
+static void datagrams_pass_both_ways(void **state)
+{
+	static uint8_t big[65507];
+	const struct addr *child[] = { &p.plan.child4, &p.plan.child6 };
+	const char *far[] = { "203.0.113.9", "2001:db8::9" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(big); i++)
+		big[i] = i * 13;
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct addr to = addr(far[v6]);
+		struct endpoint from = { to, 4242 };
+		size_t len = v6 ? 65487 : 65507;
+		struct peer_frame *f;
+		struct packet pkt;
+
+		up.keep = true;
+		send_udp(child[v6], &to, 4242, big, len, 0);
+		assert_int_equal(up.len, len);
+		assert_memory_equal(up.data, big, len);
+		assert_int_equal(up.to.port, 4242);
+		assert_true(addr_eq(&up.to.addr, &to));
+		assert_int_equal(up.port->child.port, 5000);
+
+		assert_int_equal(up.port->ops->send(up.port, &from, big, len), 0);
+		assert_int_equal(up.port->ops->send(up.port, &from, big, 65508), -EMSGSIZE);
+		f = peer_next(&p);
+		assert_non_null(f);
+		assert_int_equal(packet_parse(f->data + 14, f->len - 14, &pkt), PACKET_OK);
+		assert_int_equal(pkt.l4_len, 8 + len);
+		assert_memory_equal(pkt.l4, ((uint8_t[]){ 4242 >> 8, 4242 & 255, 0x13, 0x88 }),
+				    4);
+		assert_memory_equal(pkt.l4 + 8, big, len);
+		assert_true(addr_eq(&pkt.src, &to));
+		up.port->ops->close(up.port);
+		up.port = NULL;
+	}
+}
+
+static void a_port_nobody_keeps_is_forgotten(void **state)
+{
+	struct addr to = addr("203.0.113.9");
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		send_udp(&p.plan.child4, &to, 7, "x", 1, 0);
+	assert_int_equal(up.dgrams, 3); /* and stack_close() asserts that none is left */
+}
+
+static void a_refused_datagram_is_quoted(void **state)
+{
+	struct addr to = addr("203.0.113.9");
+	struct peer_frame *f;
+	struct packet pkt, quoted;
+
+	(void)state;
+	up.refuse = ECONNREFUSED;
+	send_udp(&p.plan.child4, &to, 7, "hello", 5, 0);
+	f = peer_next(&p);
+	assert_non_null(f);
+	assert_int_equal(packet_parse(f->data + 14, f->len - 14, &pkt), PACKET_OK);
+	assert_int_equal(pkt.l4[0] << 8 | pkt.l4[1], ICMP_DEST_UNREACH << 8 | ICMP_PORT_UNREACH);
+	assert_int_equal(packet_parse(pkt.l4 + 8, pkt.l4_len - 8, &quoted), PACKET_OK);
+	assert_memory_equal(quoted.l4, "\x13\x88\0\7", 4);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(arp_is_answered_for_the_gateway_only),
+		T(neighbour_solicitations_are_answered),
+		T(the_gateway_answers_ping),
+		T(spoofed_sources_go_nowhere),
+		T(wrong_checksums_go_nowhere),
+		T(short_frames_go_nowhere),
+		T(datagrams_pass_both_ways),
+		T(a_port_nobody_keeps_is_forgotten),
+		T(a_refused_datagram_is_quoted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
