@@ -21,6 +21,7 @@ struct packet {
 	bool v4;
 	uint8_t protocol; /* of what follows the last extension header */
 	uint8_t ttl, tos;
+	bool dont_fragment; /* IPv4's DF; IPv6 routers never fragment */
 	struct addr src, dst;
 	uint8_t *ip; /* the IP header */
 	size_t ip_len;

@@ -78,13 +78,30 @@ static int port_send(struct dgram_port *dp, const struct endpoint *from, const v
 	return e == ERR_OK ? 0 : -ENOBUFS;
 }
 
-static void port_refuse(struct dgram_port *dp, int err)
+static void port_refuse(struct dgram_port *dp, int err, uint32_t mtu)
 {
 	struct stack *st = of(dp)->st;
 	const struct packet *pkt = st->dgram->current;
 
 	assert(pkt);
-	stack_icmp_error(st, pkt->ip, pkt->ip_len, &pkt->src, err, 0);
+	stack_icmp_error(st, pkt->ip, pkt->ip_len, &pkt->src, err, mtu);
+}
+
+static void port_error(struct dgram_port *dp, const struct endpoint *to, int err, uint32_t mtu,
+		       const void *data, size_t len)
+{
+	uint8_t quote[PACKET_ICMP_MAX];
+	size_t hlen = packet_ip_header(quote, &dp->child.addr, &to->addr, IPPROTO_UDP, 64,
+				       UDP_HEADER + len);
+	size_t n = MIN(len, sizeof(quote) - hlen - UDP_HEADER), l4_len = UDP_HEADER + len;
+	uint8_t header[UDP_HEADER] = {
+		dp->child.port >> 8, dp->child.port & 255, to->port >> 8, to->port & 255,
+		l4_len >> 8,	     l4_len & 255,
+	};
+
+	memcpy(quote + hlen, header, UDP_HEADER);
+	memcpy(quote + hlen + UDP_HEADER, data, n);
+	stack_icmp_error(of(dp)->st, quote, hlen + UDP_HEADER + n, &dp->child.addr, err, mtu);
 }
 
 static void port_free(struct port *p)
@@ -112,6 +129,7 @@ static void port_close(struct dgram_port *dp)
 static const struct dgram_port_ops port_ops = {
 	.send = port_send,
 	.refuse = port_refuse,
+	.error = port_error,
 	.close = port_close,
 };
 
@@ -148,8 +166,9 @@ static struct port *port_new(struct stack *st, const struct endpoint *child)
 void stack_udp_input(struct stack *st, const struct packet *pkt)
 {
 	struct dgram_table *t = st->dgram;
-	struct endpoint child, to;
+	struct endpoint child;
 	struct port **s, *p;
+	struct dgram d = { .ttl = pkt->ttl, .tos = pkt->tos };
 	size_t len;
 
 	if (pkt->l4_len < UDP_HEADER)
@@ -158,7 +177,7 @@ void stack_udp_input(struct stack *st, const struct packet *pkt)
 	if (len < UDP_HEADER || len > pkt->l4_len)
 		return stack_drop(st, STACK_DROP_MALFORMED);
 	child = (struct endpoint){ pkt->src, pkt->l4[0] << 8 | pkt->l4[1] };
-	to = (struct endpoint){ pkt->dst, pkt->l4[2] << 8 | pkt->l4[3] };
+	d.to = (struct endpoint){ pkt->dst, pkt->l4[2] << 8 | pkt->l4[3] };
 	s = slot(st, pkt->v4, child.port);
 	if (!*s)
 		*s = port_new(st, &child);
@@ -166,15 +185,18 @@ void stack_udp_input(struct stack *st, const struct packet *pkt)
 	if (!p)
 		return stack_drop(st, STACK_DROP_FULL);
 
-	mount(p, to.port);
+	mount(p, d.to.port);
 	udp_input(stack_input_begin(st, &pkt->src, &pkt->dst, pkt->ip, pkt->l4 - pkt->ip,
 				    pkt->l4, len),
 		  &st->netif);
 	unmount();
 	if (!t->rx_new) /* lwIP takes none to a broadcast address */
 		return stack_drop(st, STACK_DROP_UNSUPPORTED);
+	d.data = t->rx_new->payload;
+	d.len = t->rx_new->tot_len;
+	d.dont_fragment = pkt->dont_fragment;
 	t->current = pkt;
-	st->up.on_dgram(st->up.dgram_ctx, &p->dp, &to, t->rx_new->payload, t->rx_new->tot_len);
+	st->up.on_dgram(st->up.dgram_ctx, &p->dp, &d);
 	t->current = NULL;
 	pbuf_free(steal_ptr(&t->rx_new));
 	if (!p->dp.owner)

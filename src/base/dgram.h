@@ -13,13 +13,25 @@
 
 struct dgram_port;
 
+/* A datagram of the child, valid in the call only. */
+struct dgram {
+	struct endpoint to;
+	const void *data;
+	size_t len;
+	uint8_t ttl, tos;
+	bool dont_fragment; /* IPv4's DF; always for IPv6 that came in one piece */
+};
+
 struct dgram_port_ops {
 	/* To the child, as if `from` had sent it. 0 or -errno. */
 	int (*send)(struct dgram_port *p, const struct endpoint *from, const void *data,
 		    size_t len);
-	/* Answers the datagram that on_dgram is just being called with by an ICMP error
-	 * that tells errno `err`. */
-	void (*refuse)(struct dgram_port *p, int err);
+	/* Tells errno `err` about the datagram that on_dgram is just being called with, by
+	 * an ICMP error; `mtu` goes with EMSGSIZE. */
+	void (*refuse)(struct dgram_port *p, int err, uint32_t mtu);
+	/* The same about a datagram sent to `to` earlier, of which `data` is the beginning. */
+	void (*error)(struct dgram_port *p, const struct endpoint *to, int err, uint32_t mtu,
+		      const void *data, size_t len);
 	void (*close)(struct dgram_port *p);
 };
 
@@ -29,7 +41,6 @@ struct dgram_port {
 	void *owner; /* the flow side's session; NULL at the first datagram */
 };
 
-typedef void (*dgram_fn)(void *ctx, struct dgram_port *p, const struct endpoint *to,
-			 const void *data, size_t len);
+typedef void (*dgram_fn)(void *ctx, struct dgram_port *p, const struct dgram *d);
 
 #endif

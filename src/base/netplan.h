@@ -7,6 +7,7 @@
 #define NETPLAN_IFNAME "tap0"
 #define NETPLAN_V4_PREFIX 30
 #define NETPLAN_V6_PREFIX 64
+#define NETPLAN_MTU 1500 /* segments of 64 KiB come behind it, by virtio-net headers */
 
 struct netplan {
 	struct addr gateway4, child4; /* 10.240.x.y/30: base + 1, base + 2 */

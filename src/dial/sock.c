@@ -52,11 +52,21 @@ static struct sock *of_channel(struct channel *ch)
 	return container_of(ch, struct sock, ch);
 }
 
+/* What a dead connection had queued nobody will ever acknowledge; SIOCOUTQ counts it on. */
+static bool is_dead(int fd)
+{
+	struct tcp_info info = { .tcpi_state = TCP_CLOSE };
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+	       info.tcpi_state == TCP_CLOSE;
+}
+
 static size_t unacked(int fd)
 {
 	int n = 0;
 
-	return ioctl(fd, SIOCOUTQ, &n) == 0 && n > 0 ? (size_t)n : 0;
+	return ioctl(fd, SIOCOUTQ, &n) == 0 && n > 0 && !is_dead(fd) ? (size_t)n : 0;
 }
 
 /* --- life --- */
@@ -301,6 +311,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct sock *s = poll->data;
 
+	if (status < 0)
+		s->events = 0; /* libuv stops the handle on EPOLLERR */
 	if (s->state == SOCK_CONNECTING) {
 		on_connected(s);
 	} else {

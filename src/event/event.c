@@ -54,6 +54,7 @@ const char *event_name(enum event_kind kind)
 void events_init(struct events *events)
 {
 	list_init(&events->sinks);
+	events->last_flow_id = 0;
 }
 
 void event_sink_add(struct events *events, struct event_sink *sink)

@@ -51,7 +51,14 @@ struct event_sink {
 
 struct events {
 	struct list sinks;
+	uint64_t last_flow_id;
 };
+
+/* The next flow's id, from 1. */
+static inline uint64_t event_flow_id(struct events *events)
+{
+	return ++events->last_flow_id;
+}
 
 void events_init(struct events *events);
 void event_sink_add(struct events *events, struct event_sink *sink);

@@ -48,7 +48,6 @@ struct flow_table {
 	struct flow_deps deps;
 	struct list flows;
 	size_t count;
-	uint64_t last_id;
 	uv_timer_t drain_timer;
 	bool draining;
 	uint64_t drain_deadline_ms;
@@ -146,7 +145,7 @@ static void start(struct flow_table *t, struct attempt *a, const struct target *
 	if (!f)
 		return a->ops->refuse(a, ECONNREFUSED);
 	f->table = t;
-	f->id = ++t->last_id;
+	f->id = event_flow_id(t->deps.events);
 	f->target = *target;
 	f->child = a->child;
 	f->attempt = a;

@@ -1,17 +1,49 @@
+/*
+ * Theory of operation
+ *
+ * A session stands for one port of the child. It has one host socket, so that all its
+ * datagrams leave from one source port, and a flow per peer it has written to: the verdict
+ * is the flow's, and answers are taken from those peers only. The socket is made when the
+ * first datagram is allowed and goes with the last flow.
+ *
+ * Errors of the network come back through the socket's error queue (IP_RECVERR) with the
+ * destination and the beginning of the datagram, and reach the child as ICMP. The child's
+ * don't-fragment bit decides the socket's path-MTU mode, so a datagram too big for the path
+ * is told of and not silently fragmented (the child's kernel then does what it was asked).
+ *
+ * Flows end after some idle time: 30 s while it may be one question and its answer, 180 s
+ * once the child has written again after an answer (RFC 4787 REQ-5 asks for two minutes).
+ * Both kinds hang on a list in order of their last datagram, so expiry looks only at the
+ * heads. When the table is full the flow that was idle longest goes.
+ */
 #include "flow/udp.h"
 
 #include <errno.h>
+#include <linux/errqueue.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 
-/* Questions of one child port under way; a stub resolver has one or two. */
-#define ASKS_MAX 256
+#define ASKS_MAX 256	/* DNS questions of one port under way; a stub resolver has two */
+#define FLOW_MAX 16384
+#define BUCKETS 4096
+#define BATCH 16	/* datagrams per recvmmsg */
+#define BATCHES_MAX 8	/* per wake-up */
+#define DGRAM_MAX 65536
+#define IDLE_SHORT_MS 30000
+#define IDLE_LONG_MS 180000
+#define EXPIRE_EVERY_MS 5000
+#define QUOTE_MAX 1232
 
 struct session {
 	struct list node;
 	struct udp_sessions *table;
-	struct dgram_port *port;
-	struct list asks;
+	struct dgram_port *port; /* NULL once closed */
+	struct list asks, flows;
 	size_t ask_count;
+	int fd; /* -1 until a datagram is allowed out */
+	int mtu_mode;
+	uv_poll_t poll;
 };
 
 struct question {
@@ -21,26 +53,142 @@ struct question {
 	struct dns_ask *ask;
 };
 
+struct udp_flow {
+	struct list of_session, by_age;
+	struct udp_flow *hash_next;
+	struct session *session;
+	struct endpoint peer;
+	uint64_t id, last_ms, bytes_up, bytes_down;
+	bool answered, conversation;
+};
+
 struct udp_sessions {
 	struct udp_deps deps;
 	struct list sessions;
+	struct list asking, talking; /* flows, oldest first */
+	size_t flow_count;
+	struct udp_flow *bucket[BUCKETS];
+	uv_timer_t expire;
+	struct mmsghdr msg[BATCH];
+	struct iovec iov[BATCH];
+	struct sockaddr_storage from[BATCH];
+	uint8_t data[BATCH][DGRAM_MAX];
 };
 
-struct udp_sessions *udp_sessions_new(const struct udp_deps *deps)
-{
-	struct udp_sessions *t = calloc(1, sizeof(*t));
+static void on_socket(uv_poll_t *poll, int status, int events);
+static void session_settle(struct session *s);
 
-	if (!t)
+/* --- flows --- */
+
+static struct udp_flow **slot(struct udp_sessions *t, const struct session *s,
+			      const struct endpoint *peer)
+{
+	uint64_t w[2], h = (uintptr_t)s ^ peer->port;
+
+	memcpy(w, peer->addr.b, 16);
+	h = (h ^ w[0]) * 0x9e3779b97f4a7c15u;
+	h = (h ^ (h >> 32) ^ w[1]) * 0x9e3779b97f4a7c15u;
+	return &t->bucket[(h >> 40) % BUCKETS];
+}
+
+static struct udp_flow *flow_find(struct session *s, const struct endpoint *peer)
+{
+	struct udp_flow *f = *slot(s->table, s, peer);
+
+	while (f && !(f->session == s && endpoint_eq(&f->peer, peer)))
+		f = f->hash_next;
+	return f;
+}
+
+/* The caller settles the session afterwards. */
+static void flow_end(struct udp_flow *f)
+{
+	struct session *s = f->session;
+	struct udp_sessions *t = s->table;
+	struct udp_flow **p = slot(t, s, &f->peer);
+
+	event_emit(t->deps.events,
+		   &(struct event){ .kind = EVENT_FLOW_END,
+				    .flow_id = f->id,
+				    .protocol = IPPROTO_UDP,
+				    .child = s->port->child,
+				    .remote = f->peer,
+				    .flow_end = { .bytes_up = f->bytes_up,
+						  .bytes_down = f->bytes_down } });
+	while (*p != f)
+		p = &(*p)->hash_next;
+	*p = f->hash_next;
+	list_del(&f->of_session);
+	list_del(&f->by_age);
+	t->flow_count--;
+	free(f);
+}
+
+static void flow_touch(struct udp_flow *f)
+{
+	struct udp_sessions *t = f->session->table;
+
+	f->last_ms = uv_now(t->deps.loop);
+	list_del(&f->by_age);
+	list_add_tail(f->conversation ? &t->talking : &t->asking, &f->by_age);
+}
+
+static void end_oldest(struct udp_sessions *t, struct session *but)
+{
+	struct list *head = list_empty(&t->asking) ? &t->talking : &t->asking;
+	struct udp_flow *f = list_entry(head->next, struct udp_flow, by_age);
+	struct session *s = f->session;
+
+	flow_end(f);
+	if (s != but)
+		session_settle(s);
+}
+
+static struct udp_flow *flow_new(struct session *s, const struct endpoint *peer)
+{
+	struct udp_sessions *t = s->table;
+	struct udp_flow *f = calloc(1, sizeof(*f)), **p;
+
+	if (!f)
 		return NULL;
-	t->deps = *deps;
-	list_init(&t->sessions);
-	return t;
+	if (t->flow_count >= FLOW_MAX)
+		end_oldest(t, s);
+	f->session = s;
+	f->peer = *peer;
+	f->id = event_flow_id(t->deps.events);
+	p = slot(t, s, peer);
+	f->hash_next = *p;
+	*p = f;
+	list_add_tail(&s->flows, &f->of_session);
+	list_init(&f->by_age);
+	t->flow_count++;
+	return f;
 }
 
-void udp_sessions_free(struct udp_sessions *t)
+static void expire(struct udp_sessions *t, struct list *head, unsigned idle_ms)
 {
-	free(t);
+	while (!list_empty(head)) {
+		struct udp_flow *f = list_entry(head->next, struct udp_flow, by_age);
+		struct session *s = f->session;
+
+		if (uv_now(t->deps.loop) - f->last_ms < idle_ms)
+			return;
+		flow_end(f);
+		session_settle(s);
+	}
 }
+
+static void on_expire(uv_timer_t *timer)
+{
+	struct udp_sessions *t = container_of(timer, struct udp_sessions, expire);
+
+	expire(t, &t->asking, IDLE_SHORT_MS);
+	expire(t, &t->talking, IDLE_LONG_MS);
+	if (!t->flow_count)
+		uv_timer_stop(timer);
+}
+
+/* --- sessions --- */
 
 static struct session *session_new(struct udp_sessions *t, struct dgram_port *port)
 {
@@ -50,25 +198,63 @@ static struct session *session_new(struct udp_sessions *t, struct dgram_port *po
 		return NULL;
 	s->table = t;
 	s->port = port;
+	s->fd = s->mtu_mode = -1;
 	list_init(&s->asks);
+	list_init(&s->flows);
 	list_add_tail(&t->sessions, &s->node);
 	port->owner = s;
 	return s;
 }
 
+static void on_poll_closed(uv_handle_t *h)
+{
+	free(container_of((uv_poll_t *)h, struct session, poll));
+}
+
 static void session_close(struct session *s)
 {
-	while (!list_empty(&s->asks)) {
-		struct question *q = list_entry(s->asks.next, struct question, node);
-
-		list_del(&q->node);
-		dns_service_cancel(q->ask);
-		free(q);
-	}
 	list_del(&s->node);
 	s->port->ops->close(s->port);
-	free(s);
+	s->port = NULL;
+	if (s->fd < 0) {
+		free(s);
+		return;
+	}
+	uv_close((uv_handle_t *)&s->poll, on_poll_closed);
+	close(s->fd);
 }
+
+/* Ends a session that has nothing left to wait for. */
+static void session_settle(struct session *s)
+{
+	if (list_empty(&s->flows) && list_empty(&s->asks))
+		session_close(s);
+}
+
+static int session_open(struct session *s)
+{
+	bool v4 = addr_is_v4(&s->port->child.addr);
+	int on = 1, r;
+	cleanup_fd int fd = socket(v4 ? AF_INET : AF_INET6,
+				   SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (v4)
+		r = setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
+	else
+		r = setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
+	if (r < 0)
+		return -errno;
+	r = uv_poll_init(s->table->deps.loop, &s->poll, fd);
+	if (r)
+		return r;
+	s->fd = steal_fd(&fd);
+	uv_poll_start(&s->poll, UV_READABLE, on_socket);
+	return 0;
+}
+
+/* --- DNS --- */
 
 static void on_answer(void *ctx, const uint8_t *answer, size_t len)
 {
@@ -79,55 +265,273 @@ static void on_answer(void *ctx, const uint8_t *answer, size_t len)
 		s->port->ops->send(s->port, &q->to, answer, len);
 	list_del(&q->node);
 	free(q);
-	if (!--s->ask_count)
-		session_close(s);
+	s->ask_count--;
+	session_settle(s);
 }
 
-static void ask(struct session *s, const struct endpoint *to, const void *data, size_t len)
+static void ask(struct session *s, const struct dgram *d)
 {
-	struct dns_client who = { IPPROTO_UDP, s->port->child, *to };
+	struct dns_client who = { IPPROTO_UDP, s->port->child, d->to };
 	struct question *q = s->ask_count < ASKS_MAX ? calloc(1, sizeof(*q)) : NULL;
 	struct dns_ask *a;
 
 	if (!q)
 		return; /* lost, as in any full queue; the child asks again */
 	q->session = s;
-	q->to = *to;
+	q->to = d->to;
 	list_add_tail(&s->asks, &q->node);
 	s->ask_count++;
-	a = dns_service_ask(s->table->deps.dns, &who, data, len, on_answer, q);
+	a = dns_service_ask(s->table->deps.dns, &who, d->data, d->len, on_answer, q);
 	if (a)
 		q->ask = a;
 }
 
-void udp_sessions_dgram(void *table, struct dgram_port *port, const struct endpoint *to,
-			const void *data, size_t len)
-{
-	struct udp_sessions *t = table;
-	struct target target = { .protocol = IPPROTO_UDP, .to = *to };
-	struct verdict v = policy_decide(t->deps.policy, &target);
-	struct session *s;
+/* --- child to peer --- */
 
-	if (to->port == DNS_PORT && (v.allow || v.reason == REASON_GATEWAY)) {
-		s = port->owner ? port->owner : session_new(t, port);
-		if (s)
-			ask(s, to, data, len);
+static void mtu_mode(struct session *s, bool dont_fragment)
+{
+	bool v4 = addr_is_v4(&s->port->child.addr);
+	int mode = dont_fragment ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT;
+
+	static_assert(IP_PMTUDISC_DO == IPV6_PMTUDISC_DO &&
+			      IP_PMTUDISC_DONT == IPV6_PMTUDISC_DONT,
+		      "one set of values for both families");
+	if (s->mtu_mode == mode)
+		return;
+	s->mtu_mode = mode;
+	setsockopt(s->fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
+		   &mode, sizeof(mode));
+}
+
+/* The path's MTU to `to`, as the kernel knows it; the least there is when it won't tell. */
+static uint32_t path_mtu(const struct endpoint *to)
+{
+	bool v4 = addr_is_v4(&to->addr);
+	struct sockaddr_storage sa;
+	socklen_t sa_len = endpoint_to_sockaddr(to, &sa), len = sizeof(int);
+	cleanup_fd int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int mtu;
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sa_len) < 0 ||
+	    getsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU : IPV6_MTU, &mtu, &len))
+		return v4 ? 576 : 1280;
+	return mtu;
+}
+
+static int send_out(struct session *s, const struct dgram *d)
+{
+	struct sockaddr_storage sa;
+	socklen_t sa_len = endpoint_to_sockaddr(&d->to, &sa);
+
+	mtu_mode(s, d->dont_fragment);
+	/* An error of an earlier datagram is told to the next call: it belongs to the error
+	 * queue, and this datagram has a second try. */
+	for (int i = 0; i < 2; i++) {
+		if (sendto(s->fd, d->data, d->len, MSG_NOSIGNAL, (struct sockaddr *)&sa,
+			   sa_len) >= 0)
+			return 0;
+		if (errno != ECONNREFUSED && errno != EHOSTUNREACH && errno != ENETUNREACH)
+			break;
+	}
+	return errno;
+}
+
+static void relay(struct session *s, const struct dgram *d)
+{
+	struct udp_flow *f = flow_find(s, &d->to);
+	struct udp_sessions *t = s->table;
+	int err = 0;
+
+	if (s->fd < 0)
+		err = -session_open(s);
+	if (!err)
+		err = send_out(s, d);
+	if (err == EAGAIN || err == ENOBUFS) /* lost, as on any full link */
+		err = 0;
+	if (err) {
+		s->port->ops->refuse(s->port, err == EMFILE || err == ENFILE ? EACCES : err,
+				     err == EMSGSIZE ? path_mtu(&d->to) : 0);
 		return;
 	}
-	if (v.reason == REASON_GATEWAY)
-		return port->ops->refuse(port, ECONNREFUSED);
-	if (!v.allow)
-		event_emit(t->deps.events,
-			   &(struct event){ .kind = EVENT_POLICY_VIOLATION,
-					    .protocol = IPPROTO_UDP,
-					    .child = port->child,
-					    .remote = *to,
-					    .policy_violation = { .reason = v.reason } });
-	port->ops->refuse(port, EACCES);
+	if (!f)
+		f = flow_new(s, &d->to);
+	if (!f)
+		return;
+	f->bytes_up += d->len;
+	f->conversation |= f->answered;
+	flow_touch(f);
+	if (!uv_is_active((uv_handle_t *)&t->expire))
+		uv_timer_start(&t->expire, on_expire, EXPIRE_EVERY_MS, EXPIRE_EVERY_MS);
+}
+
+static void deny(struct udp_sessions *t, struct dgram_port *port, const struct dgram *d,
+		 enum reason reason)
+{
+	if (reason == REASON_GATEWAY)
+		return port->ops->refuse(port, ECONNREFUSED, 0);
+	event_emit(t->deps.events, &(struct event){ .kind = EVENT_POLICY_VIOLATION,
+						    .protocol = IPPROTO_UDP,
+						    .child = port->child,
+						    .remote = d->to,
+						    .policy_violation = { .reason = reason } });
+	/* RFC 1122 3.2.2: no ICMP error about a datagram to many. */
+	if (reason != REASON_MULTICAST)
+		port->ops->refuse(port, EACCES, 0);
+}
+
+void udp_sessions_dgram(void *table, struct dgram_port *port, const struct dgram *d)
+{
+	struct udp_sessions *t = table;
+	struct target target = { .protocol = IPPROTO_UDP, .to = d->to };
+	struct verdict v = policy_decide(t->deps.policy, &target);
+	bool is_dns = d->to.port == DNS_PORT && (v.allow || v.reason == REASON_GATEWAY);
+	struct session *s;
+
+	if (!is_dns && !v.allow)
+		return deny(t, port, d, v.reason);
+	s = port->owner ? port->owner : session_new(t, port);
+	if (!s)
+		return;
+	if (is_dns) {
+		ask(s, d); /* an answer at once has settled the session already */
+	} else {
+		relay(s, d);
+		session_settle(s);
+	}
+}
+
+/* --- peer to child --- */
+
+static void deliver(struct session *s, const struct sockaddr *from, const void *data, size_t len)
+{
+	struct endpoint peer;
+	struct udp_flow *f;
+
+	if (!endpoint_from_sockaddr(from, &peer))
+		return;
+	f = flow_find(s, &peer);
+	if (!f)
+		return; /* the child has not written to it */
+	f->answered = true;
+	f->bytes_down += len;
+	flow_touch(f);
+	s->port->ops->send(s->port, &peer, data, len);
+}
+
+static void read_datagrams(struct session *s)
+{
+	struct udp_sessions *t = s->table;
+
+	for (int round = 0; round < BATCHES_MAX; round++) {
+		int n;
+
+		for (int i = 0; i < BATCH; i++)
+			t->msg[i].msg_hdr.msg_namelen = sizeof(t->from[i]);
+		n = recvmmsg(s->fd, t->msg, BATCH, MSG_DONTWAIT, NULL);
+		for (int i = 0; i < n; i++)
+			deliver(s, (struct sockaddr *)&t->from[i], t->data[i], t->msg[i].msg_len);
+		if (n < BATCH)
+			return;
+	}
+}
+
+static const struct sock_extended_err *extended_error(struct msghdr *msg)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
+		if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
+		    (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR))
+			return (const void *)CMSG_DATA(c);
+	return NULL;
+}
+
+/* ip(7), IP_RECVERR: where the datagram went, its beginning, and what became of it. */
+static void read_errors(struct session *s)
+{
+	for (int i = 0; i < BATCH; i++) {
+		uint8_t data[QUOTE_MAX];
+		_Alignas(struct cmsghdr) uint8_t control[512];
+		struct sockaddr_storage sa;
+		struct iovec iov = { data, sizeof(data) };
+		struct msghdr msg = {
+			.msg_name = &sa,
+			.msg_namelen = sizeof(sa),
+			.msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = control,
+			.msg_controllen = sizeof(control),
+		};
+		ssize_t n = recvmsg(s->fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT);
+		const struct sock_extended_err *e;
+		struct endpoint to;
+
+		if (n < 0)
+			return;
+		e = extended_error(&msg);
+		/* What sendto() itself has told is answered already. */
+		if (!e || e->ee_origin == SO_EE_ORIGIN_LOCAL ||
+		    !endpoint_from_sockaddr((struct sockaddr *)&sa, &to) || !flow_find(s, &to))
+			continue;
+		s->port->ops->error(s->port, &to, e->ee_errno, e->ee_info, data, n);
+	}
+}
+
+static void on_socket(uv_poll_t *poll, int status, int events)
+{
+	struct session *s = container_of(poll, struct session, poll);
+
+	(void)events;
+	if (status < 0) {
+		/* libuv stops the handle on EPOLLERR, which an error queue raises. */
+		read_errors(s);
+		uv_poll_start(poll, UV_READABLE, on_socket);
+	}
+	read_datagrams(s);
+}
+
+/* --- life --- */
+
+struct udp_sessions *udp_sessions_new(const struct udp_deps *deps)
+{
+	struct udp_sessions *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->deps = *deps;
+	list_init(&t->sessions);
+	list_init(&t->asking);
+	list_init(&t->talking);
+	for (int i = 0; i < BATCH; i++) {
+		t->iov[i] = (struct iovec){ t->data[i], sizeof(t->data[i]) };
+		t->msg[i].msg_hdr = (struct msghdr){ .msg_name = &t->from[i],
+						     .msg_iov = &t->iov[i],
+						     .msg_iovlen = 1 };
+	}
+	uv_timer_init(deps->loop, &t->expire);
+	return t;
+}
+
+static void session_end(struct session *s)
+{
+	while (!list_empty(&s->asks)) {
+		struct question *q = list_entry(s->asks.next, struct question, node);
+
+		list_del(&q->node);
+		dns_service_cancel(q->ask);
+		free(q);
+	}
+	while (!list_empty(&s->flows))
+		flow_end(list_entry(s->flows.next, struct udp_flow, of_session));
+	session_close(s);
 }
 
 void udp_sessions_close(struct udp_sessions *t)
 {
 	while (!list_empty(&t->sessions))
-		session_close(list_entry(t->sessions.next, struct session, node));
+		session_end(list_entry(t->sessions.next, struct session, node));
+	uv_close((uv_handle_t *)&t->expire, NULL);
+}
+
+void udp_sessions_free(struct udp_sessions *t)
+{
+	free(t);
 }

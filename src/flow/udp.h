@@ -21,8 +21,7 @@ struct udp_deps {
 struct udp_sessions *udp_sessions_new(const struct udp_deps *deps);
 
 /* A dgram_fn: the ctx is the table. */
-void udp_sessions_dgram(void *table, struct dgram_port *port, const struct endpoint *to,
-			const void *data, size_t len);
+void udp_sessions_dgram(void *table, struct dgram_port *port, const struct dgram *d);
 
 /* Ends every session, and with them their ports. udp_sessions_free() when the loop has run. */
 void udp_sessions_close(struct udp_sessions *t);

@@ -1,11 +1,11 @@
 # lwIP as its own library: Debian's patched 2.2.1, compiled with our lwipopts.h and with no
 # warnings of ours. The files are those that netif/ needs; nothing else gets linked.
 
-lwip_includes = -isystem $(LWIP_DIR)/src/include -I$(top_srcdir)/netif
+lwip_includes = -isystem $(LWIP_DIR)/src/include -iquote $(top_srcdir)/netif
 
 noinst_LIBRARIES += third_party/lwip/liblwip.a
 third_party_lwip_liblwip_a_CPPFLAGS = -D_GNU_SOURCE $(CF_CPPFLAGS) \
-	-I$(top_srcdir)/netif -I$(LWIP_DIR)/src/include -I$(top_srcdir)
+	-iquote $(top_srcdir)/netif -I$(LWIP_DIR)/src/include -I$(top_srcdir)
 third_party_lwip_liblwip_a_CFLAGS = $(CF_CODE_CFLAGS) -fno-strict-aliasing \
 	-ffunction-sections
 third_party_lwip_liblwip_a_SOURCES = \

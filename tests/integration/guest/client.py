@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import select
+import signal
 import socket
 import struct
 import sys
@@ -171,6 +172,19 @@ def many(host, port, connections, count):
         print(line)
 
 
+def leave_holder_behind(host, port):
+    """Ends while a background process of its own holds a connection; it ignores SIGTERM."""
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sock = connected(host, port)
+        sock.sendall(b"x")
+        os.write(writer, b"held")
+        while True:
+            signal.pause()
+    print(os.read(reader, 4).decode())
+
+
 def descriptors():
     def is_open(fd):
         return outcome(os.fstat, fd) == "ok"
@@ -186,7 +200,7 @@ def bind_low_port():
 PROGRAMS = [
     connect, upload, upload_and_exit, upload_what_fits, download, download_late,
     download_and_leave, greet, after_peers_fin, provoke_reset, send_reset, refused_then_fetch,
-    beside_a_hole, many, descriptors, bind_low_port,
+    beside_a_hole, many, leave_holder_behind, descriptors, bind_low_port,
 ]  # fmt: skip
 
 if __name__ == "__main__":

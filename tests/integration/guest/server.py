@@ -58,7 +58,7 @@ def reset(conn):
 
 
 def serve_banner(conn):
-    conn.sendall(b"220 the lab speaks first\r\n")
+    conn.sendall(b"220 the lab speaks first\n")
     while line := read_line(conn):
         conn.sendall(line.upper())
 

@@ -1,1 +1,11 @@
-check_PROGRAMS +=
+check_PROGRAMS += \
+	tests/unit/dns/test_answer \
+	tests/unit/dns/test_hosts \
+	tests/unit/dns/test_msg \
+	tests/unit/dns/test_name \
+	tests/unit/dns/test_resolvconf \
+	tests/unit/dns/test_resolver \
+	$(NULL)
+
+upstream_sources = tests/unit/dns/upstream.c tests/unit/dns/upstream.h
+tests_unit_dns_test_resolver_SOURCES = tests/unit/dns/test_resolver.c $(upstream_sources)

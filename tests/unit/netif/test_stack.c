@@ -31,17 +31,16 @@ static void on_attempt(void *ctx, struct attempt *a)
 	a->ops->refuse(a, ETIMEDOUT);
 }
 
-static void on_dgram(void *ctx, struct dgram_port *port, const struct endpoint *to,
-		     const void *data, size_t len)
+static void on_dgram(void *ctx, struct dgram_port *port, const struct dgram *d)
 {
 	(void)ctx;
 	up.dgrams++;
 	up.port = port;
-	up.to = *to;
-	memcpy(up.data, data, len);
-	up.len = len;
+	up.to = d->to;
+	memcpy(up.data, d->data, d->len);
+	up.len = d->len;
 	if (up.refuse)
-		port->ops->refuse(port, up.refuse);
+		port->ops->refuse(port, up.refuse, 0);
 	port->owner = up.keep ? &up : NULL;
 }
 
@@ -290,6 +289,28 @@ static void a_refused_datagram_is_quoted(void **state)
 	assert_memory_equal(quoted.l4, "\x13\x88\0\7", 4);
 }
 
+static void a_later_error_looks_like_the_childs_datagram(void **state)
+{
+	struct endpoint to = { addr("203.0.113.9"), 7 };
+	struct peer_frame *f;
+	struct packet pkt, quoted;
+
+	(void)state;
+	up.keep = true;
+	send_udp(&p.plan.child4, &to.addr, 7, "hello", 5, 0);
+	up.port->ops->error(up.port, &to, EMSGSIZE, 1400, "hello", 5);
+	f = peer_next(&p);
+	assert_non_null(f);
+	assert_int_equal(packet_parse(f->data + 14, f->len - 14, &pkt), PACKET_OK);
+	assert_true(packet_l4_sum_ok(&pkt));
+	assert_memory_equal(pkt.l4, ((uint8_t[]){ ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED }), 2);
+	assert_memory_equal(pkt.l4 + 4, ((uint8_t[]){ 0, 0, 1400 >> 8, 1400 & 255 }), 4);
+	assert_int_equal(packet_parse(pkt.l4 + 8, pkt.l4_len - 8, &quoted), PACKET_OK);
+	assert_true(addr_eq(&quoted.src, &p.plan.child4));
+	assert_true(addr_eq(&quoted.dst, &to.addr));
+	assert_memory_equal(quoted.l4, "\x13\x88\0\7\0\x0d\0\0hello", 13);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -303,6 +324,7 @@ int main(void)
 		T(datagrams_pass_both_ways),
 		T(a_port_nobody_keeps_is_forgotten),
 		T(a_refused_datagram_is_quoted),
+		T(a_later_error_looks_like_the_childs_datagram),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

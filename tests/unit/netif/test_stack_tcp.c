@@ -78,14 +78,11 @@ static void on_attempt(void *ctx, struct attempt *a)
 	a->on_cancel = on_cancel;
 }
 
-static void on_dgram(void *ctx, struct dgram_port *port, const struct endpoint *to,
-		     const void *data, size_t len)
+static void on_dgram(void *ctx, struct dgram_port *port, const struct dgram *d)
 {
 	(void)ctx;
 	(void)port;
-	(void)to;
-	(void)data;
-	(void)len;
+	(void)d;
 	fail();
 }
 

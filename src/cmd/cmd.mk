@@ -1,0 +1,6 @@
+childflow_lib_sources += \
+	src/cmd/engine.c \
+	src/cmd/engine.h \
+	src/cmd/run.c \
+	src/cmd/run.h \
+	$(NULL)

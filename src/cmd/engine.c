@@ -1,0 +1,246 @@
+/*
+ * Theory of operation
+ *
+ * The engine is forked before the child's namespaces exist, so that its loop, resolver and
+ * tables are ready when init sends the tap. From then on it is the only process that holds
+ * the tap: when it ends, for whatever reason, the child's network has ended.
+ *
+ * It leaves its loop when the supervisor asks for the drain and that is done, when either of
+ * the two other processes is gone, or when the tap can't be read any more. Only the first
+ * is an orderly end.
+ */
+#include "cmd/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <uv.h>
+
+#include "base/log.h"
+#include "dial/direct.h"
+#include "dns/hosts.h"
+#include "dns/resolver.h"
+#include "event/event.h"
+#include "flow/dns.h"
+#include "flow/flow.h"
+#include "flow/udp.h"
+#include "netif/stack.h"
+#include "netif/tap.h"
+#include "policy/policy.h"
+#include "sandbox/ns.h"
+#include "sandbox/proto.h"
+
+struct engine {
+	const struct engine_setup *setup;
+	int init_fd, supervisor_fd;
+	struct netplan plan;
+	uv_loop_t loop;
+	uv_poll_t init_poll, supervisor_poll;
+	struct policy policy;
+	struct events events;
+	struct event_sink log_sink;
+	struct sock_set socks;
+	struct direct direct;
+	struct hosts *hosts;
+	struct resolver *resolver;
+	struct dns_service *dns;
+	struct flow_table *flows;
+	struct udp_sessions *udp;
+	struct tap *tap;
+	struct stack *stack;
+	int status;
+};
+
+static void stop(struct engine *e, int status)
+{
+	e->status = status;
+	uv_stop(&e->loop);
+}
+
+/* --- the other processes --- */
+
+static void on_drained(void *ctx, const struct flow_lost *lost)
+{
+	struct engine *e = ctx;
+	struct proto_msg msg = {
+		.type = PROTO_DRAIN_LOST,
+		.lost = { .flows = lost->flows, .bytes = lost->bytes },
+	};
+
+	if (lost->flows || lost->bytes)
+		proto_send(e->supervisor_fd, &msg, NULL, 0);
+	stop(e, 0);
+}
+
+static void on_supervisor(uv_poll_t *poll, int status, int events)
+{
+	struct engine *e = container_of(poll, struct engine, supervisor_poll);
+	struct proto_msg msg;
+
+	(void)status;
+	(void)events;
+	if (proto_recv(e->supervisor_fd, &msg, NULL, 0) != 1)
+		return stop(e, 1);
+	if (msg.type != PROTO_DRAIN)
+		return;
+	/* What the child's kernel sent before its end is in the device already. */
+	for (int i = 0; i < 1024 && tap_drain(e->tap); i++)
+		stack_flush(e->stack);
+	flow_drain(e->flows, msg.drain_timeout_ms, on_drained, e);
+}
+
+static void on_init(uv_poll_t *poll, int status, int events)
+{
+	struct engine *e = container_of(poll, struct engine, init_poll);
+	struct proto_msg msg;
+
+	(void)status;
+	(void)events;
+	/* Init has nothing more to say: this is its end. */
+	if (proto_recv(e->init_fd, &msg, NULL, 0) <= 0)
+		stop(e, 1);
+}
+
+static void on_tap_gone(void *ctx, int err)
+{
+	(void)err;
+	stop(ctx, 1);
+}
+
+/* --- set-up --- */
+
+static int no_memory(struct error *err)
+{
+	return error_set(err, ENOMEM, "start the engine");
+}
+
+static void raise_fd_limit(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+}
+
+/* All that needs no tap. What is left undone on failure the process's end cleans up. */
+static int prepare(struct engine *e, struct error *err)
+{
+	const struct engine_setup *s = e->setup;
+	struct flow_deps deps = {
+		.loop = &e->loop,
+		.policy = &e->policy,
+		.events = &e->events,
+		.dialer = &e->direct.dialer,
+		.socks = &e->socks,
+	};
+	struct hosts_bad bad;
+	int r = uv_loop_init(&e->loop);
+
+	if (r)
+		return error_set(err, -r, "start the engine's loop");
+	raise_fd_limit();
+	events_init(&e->events);
+	event_log_sink_init(&e->log_sink);
+	if (log_level() >= LOG_LEVEL_DEBUG)
+		event_sink_add(&e->events, &e->log_sink);
+	sock_set_init(&e->socks, &e->loop);
+	direct_init(&e->direct, &e->socks);
+	if (s->hosts_text) {
+		e->hosts = hosts_parse(s->hosts_text, s->hosts_len, &bad, err);
+		if (!e->hosts)
+			return -1;
+	}
+	e->resolver = resolver_new(&e->loop, err);
+	if (!e->resolver)
+		return -1;
+	resolver_set_servers(e->resolver, s->resolvers, s->resolver_count);
+	e->dns = dns_service_new(&(struct dns_service_deps){
+		.loop = &e->loop,
+		.events = &e->events,
+		.resolver = e->resolver,
+		.hosts = e->hosts,
+		.own = { s->plan.gateway4, s->plan.gateway6 },
+		.ask_only_ours = s->resolvers_explicit,
+	});
+	deps.dns = e->dns;
+	e->flows = e->dns ? flow_table_new(&deps) : NULL;
+	e->udp = e->flows ? udp_sessions_new(&(struct udp_deps){ .loop = &e->loop,
+								 .policy = &e->policy,
+								 .events = &e->events,
+								 .dns = e->dns }) :
+			    NULL;
+	return e->udp ? 0 : no_memory(err);
+}
+
+static int receive_tap(struct engine *e, int fds[PROTO_FD_COUNT], struct error *err)
+{
+	struct proto_msg msg;
+	int r = proto_recv(e->init_fd, &msg, fds, PROTO_FD_COUNT);
+
+	if (r != 1 || msg.type != PROTO_TAP || fds[PROTO_FD_TAP] < 0)
+		return error_set(err, r < 0 ? -r : 0, "receive the tap");
+	e->plan = msg.plan;
+	e->policy = (struct policy){ .gateway4 = msg.plan.gateway4,
+				     .gateway6 = msg.plan.gateway6 };
+	return 0;
+}
+
+static int attach(struct engine *e, int tap_fd, struct error *err)
+{
+	struct stack_up up = { .on_attempt = flow_attempt, .attempt_ctx = e->flows,
+			       .on_dgram = udp_sessions_dgram, .dgram_ctx = e->udp };
+	int r;
+
+	e->tap = tap_new(&e->loop, tap_fd, &r);
+	if (!e->tap)
+		return error_set(err, -r, "watch the tap");
+	e->stack = stack_new(&e->loop, tap_link(e->tap), &e->plan, &up);
+	if (!e->stack)
+		return no_memory(err);
+	uv_poll_init(&e->loop, &e->init_poll, e->init_fd);
+	uv_poll_init(&e->loop, &e->supervisor_poll, e->supervisor_fd);
+	uv_poll_start(&e->init_poll, UV_READABLE, on_init);
+	uv_poll_start(&e->supervisor_poll, UV_READABLE, on_supervisor);
+	tap_start(e->tap, on_tap_gone, e);
+	return 0;
+}
+
+static void tear_down(struct engine *e)
+{
+	udp_sessions_close(e->udp);
+	dns_service_close(e->dns);
+	flow_table_close(e->flows);
+	stack_close(e->stack);
+	tap_close(e->tap);
+	resolver_close(e->resolver, NULL, NULL);
+	uv_close((uv_handle_t *)&e->init_poll, NULL);
+	uv_close((uv_handle_t *)&e->supervisor_poll, NULL);
+	uv_run(&e->loop, UV_RUN_DEFAULT);
+	udp_sessions_free(e->udp);
+	flow_table_free(e->flows);
+	dns_service_free(e->dns);
+	stack_free(e->stack);
+	hosts_free(e->hosts);
+	buf_trim();
+	uv_loop_close(&e->loop);
+}
+
+int engine_main(void *ctx, int init_fd, int supervisor_fd)
+{
+	struct engine e = { .setup = ctx, .init_fd = init_fd, .supervisor_fd = supervisor_fd };
+	int fds[PROTO_FD_COUNT];
+	struct error err;
+
+	if (prepare(&e, &err) || receive_tap(&e, fds, &err) || ns_drop_privileges(&err) ||
+	    attach(&e, fds[PROTO_FD_TAP], &err)) {
+		proto_send_error(init_fd, &err);
+		return 1;
+	}
+	if (proto_send(init_fd, &(struct proto_msg){ .type = PROTO_READY }, NULL, 0))
+		return 1;
+	uv_run(&e.loop, UV_RUN_DEFAULT);
+	tear_down(&e);
+	return e.status;
+}

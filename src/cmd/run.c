@@ -1,0 +1,211 @@
+/*
+ * Reads what the run needs from the caller's files, as the caller, before anything is
+ * forked; engine and init find it in their memory.
+ */
+#include "cmd/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "cmd/engine.h"
+#include "dns/hosts.h"
+#include "dns/resolvconf.h"
+#include "sandbox/netlink.h"
+#include "sandbox/nsswitch.h"
+#include "sandbox/supervisor.h"
+
+#define RESOLV_CONF "/etc/resolv.conf"
+#define HOSTS "/etc/hosts"
+#define NSSWITCH_CONF "/etc/nsswitch.conf"
+#define DNS_PORT 53
+
+struct run {
+	const struct config *cfg;
+	struct resolvconf host; /* empty under --dns */
+	struct endpoint resolvers[RESOLVCONF_SERVERS_MAX];
+	struct etc_file etc[3];
+	size_t etc_count;
+	struct engine_setup engine;
+	struct supervisor_setup supervisor;
+};
+
+/* The whole of a file or pipe, malloc'ed. With `optional` a missing one is empty. */
+static char *read_file(const char *path, bool optional, size_t *len, struct error *err)
+{
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	cleanup_free char *text = NULL;
+	size_t room = 0;
+	ssize_t n;
+
+	*len = 0;
+	if (fd < 0 && optional && errno == ENOENT)
+		return calloc(1, 1);
+	if (fd < 0) {
+		error_set(err, errno, "open %s", path);
+		return NULL;
+	}
+	do {
+		if (*len == room) {
+			char *more = realloc(text, room = MAX(room * 2, 16384));
+
+			if (!more) {
+				error_set(err, ENOMEM, "read %s", path);
+				return NULL;
+			}
+			text = more;
+		}
+		n = read(fd, text + *len, room - *len);
+		if (n < 0) {
+			error_set(err, errno, "read %s", path);
+			return NULL;
+		}
+		*len += n;
+	} while (n > 0 && *len <= HOSTS_FILE_MAX);
+	return steal_ptr(&text);
+}
+
+static uint32_t entropy(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint32_t)getpid() ^ (uint32_t)t.tv_nsec;
+}
+
+/* Takes over malloc'ed text; NULL is the lack of memory for it. */
+static int add_etc(struct run *run, const char *name, char *text, size_t len,
+		   struct error *err)
+{
+	if (!text)
+		return error_set(err, ENOMEM, "write the child's %s", name);
+	assert(run->etc_count < ARRAY_SIZE(run->etc));
+	run->etc[run->etc_count++] = (struct etc_file){ name, text, len };
+	return 0;
+}
+
+static void warn_lines(const char *path, const char *lines)
+{
+	while (*lines) {
+		int n = strcspn(lines, "\n");
+
+		log_warn("%s: %.*s", path, n, lines);
+		lines += n + (lines[n] != '\0');
+	}
+}
+
+static int plan_resolvers(struct run *run, struct error *err)
+{
+	const struct netplan *plan = &run->supervisor.plan;
+	struct resolvconf *host = &run->host;
+	char *text;
+
+	if (run->cfg->dns_set) {
+		run->resolvers[0].addr = run->cfg->dns;
+		run->engine.resolver_count = 1;
+	} else {
+		if (resolvconf_read(RESOLV_CONF, host, err) < 0)
+			return -1;
+		warn_lines(RESOLV_CONF, host->warnings);
+		for (size_t i = 0; i < host->n_servers; i++)
+			run->resolvers[i].addr = host->servers[i];
+		run->engine.resolver_count = host->n_servers;
+	}
+	for (size_t i = 0; i < run->engine.resolver_count; i++)
+		run->resolvers[i].port = DNS_PORT;
+	run->engine.resolvers = run->resolvers;
+	run->engine.resolvers_explicit = run->cfg->dns_set;
+	text = resolvconf_render(host->kept ? host->kept : "", &plan->gateway4,
+				 plan->ipv6 ? &plan->gateway6 : NULL);
+	return add_etc(run, "resolv.conf", text, text ? strlen(text) : 0, err);
+}
+
+/* The child's /etc/hosts: the override, then what it leaves of the host's. */
+static int render_hosts(struct run *run, const struct hosts *table, struct error *err)
+{
+	size_t host_len, len;
+	cleanup_free char *host = read_file(HOSTS, true, &host_len, err);
+	char *text;
+
+	if (!host)
+		return -1;
+	text = hosts_render(table, run->engine.hosts_text, run->engine.hosts_len, host, host_len,
+			    &len);
+	return add_etc(run, "hosts", text, len, err);
+}
+
+static int plan_hosts(struct run *run, struct error *err)
+{
+	const char *path = run->cfg->hosts_file;
+	struct engine_setup *engine = &run->engine;
+	struct hosts_bad bad = { 0 };
+	struct hosts *table;
+	int ret;
+
+	if (!path)
+		return 0;
+	engine->hosts_text = read_file(path, false, &engine->hosts_len, err);
+	if (!engine->hosts_text)
+		return error_wrap(err, "--hosts-file");
+	table = hosts_parse(engine->hosts_text, engine->hosts_len, &bad, err);
+	if (!table)
+		return error_wrap(err, "--hosts-file %s", path);
+	if (bad.count)
+		log_warn("%s:%u: %s (lines skipped in all: %u)", path, bad.line, bad.why,
+			 bad.count);
+	ret = render_hosts(run, table, err);
+	hosts_free(table);
+	return ret;
+}
+
+static int plan_nsswitch(struct run *run, struct error *err)
+{
+	size_t host_len, len;
+	cleanup_free char *host = read_file(NSSWITCH_CONF, true, &host_len, err);
+	char *text;
+
+	if (!host)
+		return -1;
+	text = nsswitch_render(host, host_len, &len);
+	return add_etc(run, "nsswitch.conf", text, len, err);
+}
+
+static void run_free(struct run *run)
+{
+	for (size_t i = 0; i < run->etc_count; i++)
+		free((void *)run->etc[i].text);
+	free(run->engine.hosts_text);
+	if (!run->cfg->dns_set)
+		resolvconf_free(&run->host);
+}
+
+int run_command(const struct config *cfg, int *exit_code, struct error *err)
+{
+	struct run run = { .cfg = cfg };
+	int ret = -1;
+
+	*exit_code = SUPERVISOR_EXIT_FAILED;
+	netplan_choose(&run.supervisor.plan, entropy(), NETPLAN_MTU);
+	/* A guess from outside, for resolv.conf; init makes it sure for the links. */
+	run.supervisor.plan.ipv6 = netlink_has_ipv6();
+	if (plan_resolvers(&run, err) == 0 && plan_hosts(&run, err) == 0 &&
+	    plan_nsswitch(&run, err) == 0) {
+		run.engine.cfg = cfg;
+		run.engine.plan = run.supervisor.plan;
+		run.supervisor.command = cfg->command;
+		run.supervisor.etc = run.etc;
+		run.supervisor.etc_count = run.etc_count;
+		run.supervisor.drain_timeout_ms = cfg->drain_timeout_ms;
+		run.supervisor.engine_main = engine_main;
+		run.supervisor.engine_ctx = &run.engine;
+		ret = supervisor_run(&run.supervisor, exit_code, err);
+	}
+	run_free(&run);
+	return ret;
+}

@@ -1,0 +1,17 @@
+childflow_lib_sources += \
+	src/dns/answer.c \
+	src/dns/answer.h \
+	src/dns/hosts.c \
+	src/dns/hosts.h \
+	src/dns/msg.c \
+	src/dns/msg.h \
+	src/dns/name.c \
+	src/dns/name.h \
+	src/dns/octets.h \
+	src/dns/resolvconf.c \
+	src/dns/resolvconf.h \
+	src/dns/resolver.c \
+	src/dns/resolver.h \
+	src/dns/writer.c \
+	src/dns/writer.h \
+	$(NULL)

@@ -1,0 +1,145 @@
+/*
+ * The inner half of the two-level user namespace.
+ *
+ * Init's namespace owns the network, the mounts and the processes. The command lives in a
+ * user namespace below it, so even as "root" of its own it would have no power over any of
+ * them; and it has none: no capabilities, no_new_privs, and max_user_namespaces=1 above it
+ * is used up by its own. The process tells init over a socket pair that closes at exec:
+ * end of file is success.
+ *
+ * Until exec the process borrows init's memory, as vfork(2) does: copying it would cost a
+ * third of a millisecond of each run. It is a copy only under a whole map, which init has
+ * to write while the process waits. Either way it runs on a stack of its own.
+ */
+#include "sandbox/command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "sandbox/ns.h"
+
+#define STACK_BYTES 65536
+
+struct process {
+	const struct command_setup *setup;
+	struct pathexec program;
+	int pair; /* closes at exec */
+};
+
+struct report {
+	bool tried; /* exec was reached: .why counts, else .error */
+	struct pathexec_result why;
+	struct error error;
+};
+
+/* A whole map is written by init, our parent, which then sends one byte. */
+static int take_ids(const struct command_setup *setup, int pair, struct error *err)
+{
+	char go;
+
+	if (!setup->idmap->whole)
+		return idmap_write(setup->idmap, 0, err);
+	if (recv(pair, &go, 1, 0) != 1)
+		return error_set(err, EPIPE, "wait for the id maps");
+	return 0;
+}
+
+static int restore_signals(const struct command_signals *signals, struct error *err)
+{
+	const struct sigaction dfl = { .sa_handler = SIG_DFL };
+
+	if (sigaction(SIGPIPE, &dfl, NULL) < 0 || sigaction(SIGCHLD, &signals->child, NULL) < 0 ||
+	    sigprocmask(SIG_SETMASK, &signals->mask, NULL) < 0)
+		return error_set(err, errno, "restore the signals");
+	return 0;
+}
+
+static int run(void *arg)
+{
+	const struct process *p = arg;
+	struct report report = { 0 };
+
+	if (take_ids(p->setup, p->pair, &report.error) == 0 &&
+	    ns_drop_privileges(&report.error) == 0 &&
+	    restore_signals(p->setup->signals, &report.error) == 0) {
+		if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0) {
+			error_set(&report.error, errno, "close inherited descriptors");
+		} else {
+			report.tried = true;
+			report.why = pathexec_run(&p->program, environ);
+		}
+	}
+	/* If init is gone, so are we. */
+	send(p->pair, &report, sizeof(report), MSG_NOSIGNAL);
+	return EXIT_FAILURE;
+}
+
+static pid_t start(struct process *p)
+{
+	static char stack[STACK_BYTES] __attribute__((aligned(16)));
+	int borrow = p->setup->idmap->whole ? 0 : CLONE_VM | CLONE_VFORK;
+
+	return clone(run, stack + sizeof(stack), CLONE_NEWUSER | SIGCHLD | borrow, p);
+}
+
+/* Variables by which glibc would ask other names than the command has typed. */
+static void scrub_environment(void)
+{
+	unsetenv("LOCALDOMAIN");
+	unsetenv("RES_OPTIONS");
+	unsetenv("HOSTALIASES");
+}
+
+/* Returns 1 when exec has succeeded, 0 and -1 as command_start(). */
+static int await_exec(int pair, struct pathexec_result *why, struct error *err)
+{
+	struct report report;
+	ssize_t n = recv(pair, &report, sizeof(report), 0);
+
+	if (n == 0)
+		return 1;
+	if (n != sizeof(report))
+		return error_set(err, n < 0 ? errno : EPROTO, "start the command");
+	*why = report.why;
+	*err = report.error;
+	return report.tried ? 0 : -1;
+}
+
+pid_t command_start(const struct command_setup *setup, struct pathexec_result *why,
+		    struct error *err)
+{
+	struct process process = { .setup = setup };
+	int pair[2], ret;
+	pid_t pid;
+
+	scrub_environment();
+	if (pathexec_prepare(&process.program, setup->argv, getenv("PATH"), err) < 0)
+		return -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set(err, errno, "create a socket pair");
+	process.pair = pair[1];
+	pid = start(&process);
+	ret = pid < 0 ? error_set(err, errno, "create the command's user namespace") : 0;
+	close(pair[1]);
+	if (ret == 0 && setup->idmap->whole)
+		ret = idmap_write(setup->idmap, pid, err);
+	if (ret == 0 && setup->idmap->whole && send(pair[0], "", 1, MSG_NOSIGNAL) < 0)
+		ret = error_set(err, errno, "start the command");
+	if (ret == 0)
+		ret = await_exec(pair[0], why, err);
+	close(pair[0]);
+	if (ret == 1)
+		return pid;
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	return ret;
+}

@@ -1,0 +1,317 @@
+/*
+ * Init makes the command's world, starts it, reaps, and holds the network namespace until
+ * the engine has delivered the last byte.
+ *
+ * As process 1 it is what everything else hangs on: when it dies, the kernel kills all
+ * processes of the namespace, so its own end is the surest way to end a run. It dies with
+ * the supervisor (PDEATHSIG; and end of file on the pair, should the supervisor have died
+ * before that was set). It shares the supervisor's process group, but terminal signals do
+ * nothing to it: the kernel drops what process 1 has no handler for.
+ *
+ * The end of a run has one path, whoever asks for it:
+ *
+ *   RUNNING  the command runs.            its end, or the engine's: SIGTERM to all, then
+ *   ENDING   a grace period.              when it is over: SIGKILL to all, then
+ *   KILLED   nothing can stay.            when no child is left (waitpid says ECHILD), then
+ *   EMPTY    EXITED is sent; only the supervisor's end of file is awaited.
+ *
+ * "No child is left" means an empty namespace: orphans become children of process 1.
+ */
+#include "sandbox/init.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "sandbox/mounts.h"
+#include "sandbox/ns.h"
+
+#define GRACE_MS 2000
+
+enum phase { RUNNING, ENDING, KILLED, EMPTY };
+
+struct init {
+	const struct init_setup *setup;
+	enum phase phase;
+	int64_t grace_end_ms; /* ENDING */
+	int child_signal;     /* signalfd */
+	pid_t command;	      /* 0 when reaped */
+	int wait_status;      /* of the command */
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+}
+
+/* The supervisor can't be told anything if it is dead: then we end, and all with us. */
+static void tell(const struct init *in, const struct proto_msg *msg)
+{
+	if (proto_send(in->setup->supervisor, msg, NULL, 0) < 0)
+		_exit(EXIT_FAILURE);
+}
+
+static void fail(const struct init *in, struct error *err) __attribute__((noreturn));
+
+/* Stays until the supervisor has read it: until then it may still work on our /proc files. */
+static void fail(const struct init *in, struct error *err)
+{
+	struct proto_msg msg;
+
+	in->setup->backend->ops->check(err, getpid());
+	proto_send_error(in->setup->supervisor, err);
+	while (proto_recv(in->setup->supervisor, &msg, NULL, 0) == 1)
+		;
+	_exit(EXIT_FAILURE);
+}
+
+/* --- before the command --- */
+
+static int set_up_process(const struct init *in, struct error *err)
+{
+	/* The supervisor is outside of this PID namespace, so getppid() can't tell whether
+	 * it has died before this; its pair can. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NAME, "childflow-init") < 0)
+		return error_set(err, errno, "set up init");
+	return ns_keep_fds(in->setup->supervisor, in->setup->engine, err);
+}
+
+static void await_entered(const struct init *in)
+{
+	struct proto_msg msg;
+
+	/* Whatever else comes is the end: the supervisor has its own words for that. */
+	if (proto_recv(in->setup->supervisor, &msg, NULL, 0) != 1 || msg.type != PROTO_ENTERED)
+		_exit(EXIT_FAILURE);
+}
+
+/* The link goes first: the engine starts on it while we mount. */
+static int set_up_link(const struct init *in, struct netplan *plan, struct error *err)
+{
+	struct proto_msg msg = { .type = PROTO_TAP };
+	int fds[PROTO_FD_COUNT];
+	struct backend *be = in->setup->backend;
+
+	if (be->ops->attach(be, plan, fds, err) < 0)
+		return -1;
+	msg.plan = *plan;
+	/* An engine that is dead is found so in await_engine(), maybe with a last word. */
+	proto_send(in->setup->engine, &msg, fds, PROTO_FD_COUNT);
+	/* The engine alone holds the tap: with it goes the network. */
+	for (int i = 0; i < PROTO_FD_COUNT; i++)
+		close(fds[i]);
+	return 0;
+}
+
+static int set_up_world(const struct init *in, struct error *err)
+{
+	const struct supervisor_setup *run = in->setup->run;
+	struct netplan plan = run->plan;
+	const struct mounts_setup mounts = {
+		.etc = run->etc,
+		.etc_count = run->etc_count,
+		.guard_kernel = geteuid() == 0,
+	};
+
+	if (set_up_process(in, err) < 0 || set_up_link(in, &plan, err) < 0)
+		return -1;
+	await_entered(in);
+	if (mounts_set_up(&mounts, err) < 0 || ns_sysctls(&plan, err) < 0)
+		return -1;
+	return mounts.guard_kernel ? mounts_guard_kernel(err) : 0;
+}
+
+static void await_engine(const struct init *in)
+{
+	struct proto_msg msg;
+
+	if (proto_recv(in->setup->engine, &msg, NULL, 0) != 1)
+		_exit(EXIT_FAILURE);
+	if (msg.type == PROTO_READY)
+		return;
+	if (msg.type == PROTO_FAILED)
+		tell(in, &msg);
+	_exit(EXIT_FAILURE);
+}
+
+static void start_command(struct init *in)
+{
+	struct proto_msg msg = { .type = PROTO_STARTED };
+	const struct command_setup command = {
+		.argv = in->setup->run->command,
+		.idmap = &in->setup->backend->idmap,
+		.signals = in->setup->signals,
+	};
+	struct pathexec_result why;
+	struct error err;
+
+	in->command = command_start(&command, &why, &err);
+	if (in->command < 0)
+		fail(in, &err);
+	if (in->command == 0) {
+		msg = (struct proto_msg){
+			.type = PROTO_EXEC_FAILED,
+			.exec = { .code = why.code, .found = why.found },
+		};
+		tell(in, &msg);
+		_exit(EXIT_FAILURE);
+	}
+	msg.pid = in->command;
+	tell(in, &msg);
+	/* Not before: the ids of a child that can't be dumped can't be mapped. */
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
+/* --- while it runs --- */
+
+static void kill_all(struct init *in)
+{
+	in->phase = KILLED;
+	kill(-1, SIGKILL);
+}
+
+static void end_all(struct init *in)
+{
+	in->phase = ENDING;
+	in->grace_end_ms = now_ms() + GRACE_MS;
+	kill(-1, SIGTERM);
+	kill(-1, SIGCONT); /* a stopped process can't act on SIGTERM */
+}
+
+static void on_command_status(struct init *in, int status)
+{
+	struct proto_msg msg = { .type = PROTO_STOPPED };
+
+	if (WIFSTOPPED(status)) {
+		msg.stop_signal = WSTOPSIG(status);
+		tell(in, &msg);
+		return;
+	}
+	in->command = 0;
+	in->wait_status = status;
+}
+
+/* Reaps all there is to reap. Returns whether any process is left. */
+static bool reap(struct init *in)
+{
+	pid_t pid;
+	int status;
+
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+		if (pid == in->command)
+			on_command_status(in, status);
+	}
+	return pid == 0;
+}
+
+static void on_child_signal(struct init *in)
+{
+	struct proto_msg msg = { .type = PROTO_EXITED };
+	struct signalfd_siginfo info;
+
+	if (read(in->child_signal, &info, sizeof(info)) < 0 && errno != EAGAIN)
+		_exit(EXIT_FAILURE);
+	if (in->phase == EMPTY)
+		return;
+	if (!reap(in)) {
+		in->phase = EMPTY;
+		msg.wait_status = in->wait_status;
+		tell(in, &msg);
+	} else if (in->command == 0 && in->phase == RUNNING) {
+		end_all(in);
+	}
+}
+
+static void on_supervisor(struct init *in)
+{
+	struct proto_msg msg;
+
+	if (proto_recv(in->setup->supervisor, &msg, NULL, 0) != 1)
+		_exit(EXIT_SUCCESS);
+	if (msg.type != PROTO_SIGNAL || in->phase == EMPTY)
+		return;
+	if (msg.signal.number == SIGKILL) {
+		kill_all(in);
+		return;
+	}
+	/*
+	 * The terminal has signalled the caller's whole group, whose leader is outside: its
+	 * id is 0 here. Only a command that has left the group did not get the signal.
+	 */
+	if (in->command == 0 || (msg.signal.from_kernel && getpgid(in->command) == 0))
+		return;
+	kill(in->command, msg.signal.number);
+}
+
+/* The engine says nothing after READY: this is its end. Expected when all is over. */
+static void on_engine(struct init *in)
+{
+	if (in->phase == EMPTY)
+		return;
+	in->setup->backend->ops->detach(in->setup->backend);
+	if (in->phase == RUNNING)
+		end_all(in);
+}
+
+static int time_left_ms(const struct init *in)
+{
+	int64_t left = in->grace_end_ms - now_ms();
+
+	return in->phase != ENDING ? -1 : MAX(left, 0);
+}
+
+static void serve(struct init *in)
+{
+	struct pollfd polls[] = {
+		{ .fd = in->child_signal, .events = POLLIN },
+		{ .fd = in->setup->supervisor, .events = POLLIN },
+		{ .fd = in->setup->engine, .events = POLLIN },
+	};
+
+	for (;;) {
+		if (poll(polls, ARRAY_SIZE(polls), time_left_ms(in)) < 0 && errno != EINTR)
+			_exit(EXIT_FAILURE);
+		if (polls[0].revents)
+			on_child_signal(in);
+		if (polls[1].revents)
+			on_supervisor(in);
+		if (polls[2].revents) {
+			on_engine(in);
+			polls[2].fd = -1;
+		}
+		if (in->phase == ENDING && time_left_ms(in) == 0)
+			kill_all(in);
+	}
+}
+
+void init_main(const struct init_setup *setup)
+{
+	struct init in = { .setup = setup };
+	struct error err;
+	sigset_t child;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	if (set_up_world(&in, &err) < 0)
+		fail(&in, &err);
+	await_engine(&in);
+	in.child_signal = signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (in.child_signal < 0) {
+		error_set(&err, errno, "create a signalfd");
+		fail(&in, &err);
+	}
+	start_command(&in);
+	serve(&in);
+	_exit(EXIT_SUCCESS);
+}

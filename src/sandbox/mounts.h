@@ -1,0 +1,36 @@
+/* What the command sees of the file system that is not the caller's. */
+#ifndef SANDBOX_MOUNTS_H
+#define SANDBOX_MOUNTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+
+/* A file that stands in for the host's /etc/NAME. */
+struct etc_file {
+	const char *name;
+	const char *text;
+	size_t len;
+};
+
+struct mounts_setup {
+	const struct etc_file *etc;
+	size_t etc_count;
+	bool guard_kernel; /* uid 0: owns the kernel's files even without capabilities */
+};
+
+/*
+ * Makes the mounts in the calling process's own mount namespace, with its capabilities,
+ * inside the new PID and network namespaces. The working directory stays what its path
+ * says; "/" when that path is gone.
+ */
+int mounts_set_up(const struct mounts_setup *setup, struct error *err);
+
+/*
+ * Makes the settings of the machine's kernel read-only; after our own last sysctl. Root
+ * without capabilities still owns those files.
+ */
+int mounts_guard_kernel(struct error *err);
+
+#endif

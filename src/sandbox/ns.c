@@ -1,0 +1,87 @@
+#include "sandbox/ns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/util.h"
+
+pid_t ns_clone(uint64_t flags)
+{
+	struct clone_args args = { .flags = flags, .exit_signal = SIGCHLD };
+
+	return syscall(SYS_clone3, &args, sizeof(args));
+}
+
+int ns_keep_fds(int a, int b, struct error *err)
+{
+	unsigned low = MIN(a, b), high = MAX(a, b);
+
+	if ((low > 3 && close_range(3, low - 1, 0) < 0) ||
+	    (high > low + 1 && close_range(low + 1, high - 1, 0) < 0) ||
+	    close_range(high + 1, ~0U, 0) < 0)
+		return error_set(err, errno, "close inherited descriptors");
+	return 0;
+}
+
+int ns_write_file(const char *path, const char *text, struct error *err)
+{
+	cleanup_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(err, errno, "open %s", path);
+	if (write(fd, text, strlen(text)) < 0)
+		return error_set(err, errno, "write \"%s\" to %s", text, path);
+	return 0;
+}
+
+int ns_sysctls(const struct netplan *plan, struct error *err)
+{
+	char group[32];
+	const struct {
+		const char *path, *value;
+		bool ipv6;
+	} rows[] = {
+		/* ping without privileges; the kernel takes only mapped groups */
+		{ "/proc/sys/net/ipv4/ping_group_range", group, false },
+		{ "/proc/sys/net/ipv4/ip_unprivileged_port_start", "0", false },
+		/* The path ends in this machine: BBR's pacing would only slow uploads down. */
+		{ "/proc/sys/net/ipv4/tcp_congestion_control", "reno", false },
+		/* The tap outlives the engine; its routes must not (rootless.c). */
+		{ "/proc/sys/net/ipv4/conf/" NETPLAN_IFNAME "/ignore_routes_with_linkdown",
+		  "1", false },
+		{ "/proc/sys/net/ipv6/conf/" NETPLAN_IFNAME "/ignore_routes_with_linkdown",
+		  "1", true },
+		/* Counted here and below: the command's own namespace and no other. */
+		{ "/proc/sys/user/max_user_namespaces", "1", false },
+	};
+
+	snprintf(group, sizeof(group), "%u %u", getegid(), getegid());
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].ipv6 && !plan->ipv6)
+			continue;
+		if (ns_write_file(rows[i].path, rows[i].value, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int ns_drop_privileges(struct error *err)
+{
+	struct __user_cap_header_struct hdr = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_set(err, errno, "set no_new_privs");
+	/* The ambient set goes with the permitted set. */
+	if (syscall(SYS_capset, &hdr, none) < 0)
+		return error_set(err, errno, "drop capabilities");
+	return 0;
+}

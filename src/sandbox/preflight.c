@@ -1,0 +1,140 @@
+#include "sandbox/preflight.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/util.h"
+
+static bool read_text(const char *path, char *out, size_t size)
+{
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, out, size - 1);
+
+	out[n < 0 ? 0 : n] = '\0';
+	return n >= 0;
+}
+
+/* The number in a sysctl, or -1 when this kernel has none. */
+static long sysctl_number(const char *path)
+{
+	char text[32];
+
+	return read_text(path, text, sizeof(text)) ? atol(text) : -1;
+}
+
+static bool seccomp_filtered(void)
+{
+	char text[8192];
+	const char *line;
+
+	read_text("/proc/self/status", text, sizeof(text));
+	line = strstr(text, "\nSeccomp:");
+	return line && atoi(line + strlen("\nSeccomp:")) == 2;
+}
+
+/*
+ * mountinfo lists what can be reached from our root. Behind chroot(2) into a plain
+ * directory nothing in it is mounted on "/".
+ */
+static bool looks_chrooted(void)
+{
+	cleanup_free char *line = NULL;
+	size_t room = 0;
+	char root[8];
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	bool found = false;
+
+	if (!f)
+		return false;
+	while (!found && getline(&line, &room, f) > 0)
+		found = sscanf(line, "%*s %*s %*s %*s %7s", root) == 1 &&
+			strcmp(root, "/") == 0;
+	fclose(f);
+	return !found;
+}
+
+static int explain_limit(struct error *err)
+{
+	static const char *const limits[] = { "user", "net", "mnt", "pid" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/proc/sys/user/max_%s_namespaces", limits[i]);
+		if (sysctl_number(path) == 0)
+			return error_cure(err, "The limit is 0: sysctl -w user.max_%s_namespaces"
+					       "=10000 (as root) allows them.", limits[i]);
+	}
+	return error_cure(err, "A limit on namespaces is reached (sysctl user.max_*_namespaces), "
+			       "they are nested too deep, or this is inside another childflow, "
+			       "which allows no further ones.");
+}
+
+int preflight_namespaces(int code, struct error *err)
+{
+	error_set(err, code, "create user, network, mount and PID namespaces");
+	if (code == ENOSPC || code == EUSERS)
+		return explain_limit(err);
+	if (code == EINVAL || code == ENOSYS)
+		return error_cure(err, "The kernel is too old or built without namespaces.");
+	if (code != EPERM && code != EACCES)
+		return -1;
+	if (sysctl_number("/proc/sys/kernel/unprivileged_userns_clone") == 0)
+		return error_cure(err, "Users may not make namespaces here: sysctl -w "
+				       "kernel.unprivileged_userns_clone=1 (as root) allows it.");
+	if (looks_chrooted())
+		return error_cure(err, "The kernel makes no user namespaces inside a chroot: "
+				       "enter the directory with pivot_root (unshare -R, bwrap, "
+				       "systemd-nspawn) instead.");
+	if (seccomp_filtered())
+		return error_cure(err, "A seccomp filter forbids it, as container engines set: "
+				       "allow clone3 and mount there (docker run --security-opt "
+				       "seccomp=unconfined) or run childflow outside.");
+	return error_cure(err, "A security module may forbid it: see the kernel's log.");
+}
+
+int preflight_tun(int code, const char *what, struct error *err)
+{
+	error_set(err, code, "%s", what);
+	switch (code) {
+	case ENOENT:
+		return error_cure(err, "Load the driver (modprobe tun, as root); in a container "
+				       "pass the device in (--device /dev/net/tun).");
+	case ENODEV:
+	case ENXIO:
+		return error_cure(err, "The driver is not loaded: modprobe tun (as root).");
+	case EACCES:
+		return error_cure(err, "Let users open it: chmod 0666 /dev/net/tun (as root; the "
+				       "device gives no rights by itself, and udev's default is "
+				       "0666 too).");
+	case EPERM:
+		return error_cure(err, "A device policy forbids it, as container engines set: pass "
+				       "the device in (--device /dev/net/tun).");
+	default:
+		return -1;
+	}
+}
+
+void preflight_explain(struct error *err, pid_t pid)
+{
+	char path[64], label[128], program[PATH_MAX];
+	ssize_t n;
+
+	if ((err->code != EPERM && err->code != EACCES) || err->cure[0])
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/attr/current", pid);
+	read_text(path, label, sizeof(label));
+	if (strncmp(label, "unprivileged_userns", strlen("unprivileged_userns")) != 0)
+		return;
+	n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	program[MAX(n, 0)] = '\0';
+	error_cure(err, "AppArmor takes the privileges of user namespaces away. As root write "
+			"\"abi <abi/4.0>, profile childflow %.120s flags=(unconfined) { userns, }\" "
+			"to /etc/apparmor.d/childflow and run apparmor_parser -r on it.", program);
+}

@@ -1,0 +1,73 @@
+/*
+ * What supervisor, engine and init tell each other: one fixed message per packet of a
+ * SOCK_SEQPACKET pair. All three run the same binary image, so the layout is the
+ * compiler's. End of file on a pair means that the process behind it is dead.
+ */
+#ifndef SANDBOX_PROTO_H
+#define SANDBOX_PROTO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/netplan.h"
+
+enum proto_type {
+	PROTO_ENTERED = 1, /* supervisor -> init: the namespaces are yours, ids are mapped */
+	PROTO_SIGNAL,	   /* supervisor -> init: .signal, for the command */
+	PROTO_STARTED,	   /* init -> supervisor: .pid, as seen inside; exec has succeeded */
+	PROTO_EXEC_FAILED, /* init -> supervisor: .exec */
+	PROTO_STOPPED,	   /* init -> supervisor: .stop_signal has stopped the command */
+	PROTO_EXITED,	   /* init -> supervisor: .wait_status; no process is left inside */
+	PROTO_FAILED,	   /* engine -> init -> supervisor: .error, before the command ran */
+	PROTO_TAP,	   /* init -> engine: .plan with ipv6 filled in, and the descriptors */
+	PROTO_READY,	   /* engine -> init: the command may start */
+	PROTO_DRAIN,	   /* supervisor -> engine: .drain_timeout_ms; deliver, then exit(0) */
+	PROTO_DRAIN_LOST,  /* engine -> supervisor: .lost, when the time ran out */
+};
+
+/* The descriptors that travel with PROTO_TAP. */
+enum {
+	PROTO_FD_TAP,
+	PROTO_FD_DIAG, /* NETLINK_SOCK_DIAG socket of the child's network namespace */
+	PROTO_FD_COUNT,
+};
+
+struct proto_msg {
+	enum proto_type type;
+	union {
+		struct error error;
+		struct netplan plan;
+		struct {
+			int number;
+			bool from_kernel; /* a terminal sent it to the whole group */
+		} signal;
+		struct {
+			int code;   /* errno */
+			bool found; /* there is such a file: 126, not 127 */
+		} exec;
+		struct {
+			uint64_t flows, bytes;
+		} lost;
+		int pid;
+		int stop_signal;
+		int wait_status;
+		unsigned drain_timeout_ms;
+	};
+};
+
+/* Sends one message and duplicates of `fds`, which stay the caller's. 0 or -errno. */
+int proto_send(int sock, const struct proto_msg *msg, const int *fds, size_t fd_count);
+
+/*
+ * Receives one message: 1, 0 at end of file, -errno otherwise (-EPROTO: no message of
+ * ours). Up to fd_count descriptors, close-on-exec, become the caller's; missing ones
+ * are -1.
+ */
+int proto_recv(int sock, struct proto_msg *msg, int *fds, size_t fd_count);
+
+/* proto_send() of PROTO_FAILED. */
+int proto_send_error(int sock, const struct error *err);
+
+#endif

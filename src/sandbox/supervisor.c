@@ -1,0 +1,530 @@
+/*
+ * The supervisor stays what the caller has started: same process group, same terminal, and
+ * an exit code to wait for. It starts the other two and then only listens.
+ *
+ *   supervisor --- engine   own process group; starts first, while init makes the world
+ *        \----- init        new user, network, mount and PID namespace
+ *                 \- command
+ *
+ * Three SEQPACKET pairs join supervisor, engine and init. None of their ends is ever in a
+ * second process, so end of file on one says that the process behind it is dead; the tree
+ * needs no other lifeline. What ends how:
+ *
+ * - engine dead: init has seen it too, cuts the link and ends the tree; exit code 125.
+ * - init dead: the kernel has killed the tree; 125.
+ * - supervisor dead: both others have asked the kernel to die with it.
+ *
+ * Signals. All but those of faults are blocked and read from a signalfd, so each is
+ * handled between two steps, never within. What a terminal sends (siginfo says: by the
+ * kernel) has reached the command already, as it is in the same group; the rest was for us
+ * alone and is passed on. A second SIGTERM becomes SIGKILL. When the command is stopped,
+ * we stop too, so that the caller's shell gets its prompt; the engine goes on.
+ */
+#include "sandbox/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "sandbox/backend.h"
+#include "sandbox/init.h"
+#include "sandbox/ns.h"
+#include "sandbox/preflight.h"
+#include "sandbox/proto.h"
+#include "sandbox/terminal.h"
+
+/* timeout(1) sends SIGTERM to us and at once again to our group: that is one wish. */
+#define TERM_REPEAT_MS 200
+/* What we grant engine and init beyond the time they were told. */
+#define PATIENCE_MS 3000
+
+#define INIT_NAMESPACES (CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID)
+
+enum phase {
+	STARTING, /* until the command's exec */
+	RUNNING,
+	DRAINING, /* the command has ended, the engine delivers */
+	LOST,	  /* the engine died while the command ran; init is ending the tree */
+	OVER,
+};
+
+struct supervisor {
+	const struct supervisor_setup *setup;
+	struct backend backend;
+	struct command_signals caller; /* as we were started */
+	enum phase phase;
+	int64_t deadline_ms;		/* DRAINING, LOST */
+	int64_t term_ms;		/* when SIGTERM first came, or 0 */
+	pid_t engine_pid, init_pid;	/* 0 when not running */
+	int engine, init;		/* proto pairs, our ends */
+	int signals;			/* signalfd */
+	int exit_code;
+	bool failed; /* err is to be told */
+	struct error err;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+}
+
+static void over(struct supervisor *sv, int exit_code)
+{
+	sv->phase = OVER;
+	sv->exit_code = exit_code;
+}
+
+static void over_failed(struct supervisor *sv, int exit_code)
+{
+	over(sv, exit_code);
+	sv->failed = true;
+}
+
+static int signals_take(struct supervisor *sv, struct error *err)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	const struct sigaction dfl = { .sa_handler = SIG_DFL };
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
+	sigset_t all;
+
+	sigfillset(&all);
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
+		sigdelset(&all, faults[i]);
+	sv->signals = -1;
+	/* With SIGCHLD ignored there would be no exit codes. */
+	if (sigprocmask(SIG_SETMASK, &all, &sv->caller.mask) < 0 ||
+	    sigaction(SIGCHLD, &dfl, &sv->caller.child) < 0 ||
+	    sigaction(SIGPIPE, &ignore, NULL) < 0)
+		return error_set(err, errno, "take over the signals");
+	sigdelset(&all, SIGCHLD);
+	sigdelset(&all, SIGPIPE);
+	sv->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	return sv->signals < 0 ? error_set(err, errno, "create a signalfd") : 0;
+}
+
+/* --- the engine's process --- */
+
+static int null_stdio(struct error *err)
+{
+	cleanup_fd int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
+		return error_set(err, errno, "open /dev/null");
+	return 0;
+}
+
+static int engine_set_up(pid_t supervisor, int init_fd, int supervisor_fd, struct error *err)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NAME, "childflow-eng") < 0 ||
+	    prctl(PR_SET_DUMPABLE, 0) < 0 || setpgid(0, 0) < 0)
+		return error_set(err, errno, "set up the engine");
+	/* Dead before it could take us along? */
+	if (getppid() != supervisor)
+		_exit(EXIT_FAILURE);
+	return null_stdio(err) < 0 ? -1 : ns_keep_fds(init_fd, supervisor_fd, err);
+}
+
+static void engine_process(const struct supervisor_setup *setup, pid_t supervisor,
+			   int init_fd, int supervisor_fd)
+{
+	struct error err;
+
+	if (engine_set_up(supervisor, init_fd, supervisor_fd, &err) < 0) {
+		proto_send_error(init_fd, &err);
+		_exit(EXIT_FAILURE);
+	}
+	_exit(setup->engine_main(setup->engine_ctx, init_fd, supervisor_fd));
+}
+
+/* --- start --- */
+
+struct pairs {
+	int engine[2]; /* supervisor's end, engine's end */
+	int init[2];   /* supervisor's end, init's end */
+	int link[2];   /* engine's end, init's end */
+};
+
+static int open_pairs(struct pairs *p, struct error *err)
+{
+	const int type = SOCK_SEQPACKET | SOCK_CLOEXEC;
+
+	if (socketpair(AF_UNIX, type, 0, p->engine) < 0 ||
+	    socketpair(AF_UNIX, type, 0, p->init) < 0 ||
+	    socketpair(AF_UNIX, type, 0, p->link) < 0)
+		return error_set(err, errno, "create socket pairs");
+	return 0;
+}
+
+static int start_engine(struct supervisor *sv, const struct pairs *p, struct error *err)
+{
+	pid_t self = getpid();
+
+	sv->engine_pid = fork();
+	if (sv->engine_pid == 0)
+		engine_process(sv->setup, self, p->link[0], p->engine[1]);
+	if (sv->engine_pid < 0) {
+		sv->engine_pid = 0;
+		return error_set(err, errno, "fork the engine");
+	}
+	return 0;
+}
+
+static int start_init(struct supervisor *sv, const struct pairs *p, struct error *err)
+{
+	const struct init_setup setup = {
+		.run = sv->setup,
+		.backend = &sv->backend,
+		.signals = &sv->caller,
+		.supervisor = p->init[1],
+		.engine = p->link[1],
+	};
+	pid_t pid = ns_clone(INIT_NAMESPACES);
+
+	if (pid == 0)
+		init_main(&setup);
+	if (pid < 0)
+		return preflight_namespaces(errno, err);
+	sv->init_pid = pid;
+	return 0;
+}
+
+static int enter(struct supervisor *sv, struct error *err)
+{
+	const struct proto_msg entered = { .type = PROTO_ENTERED };
+
+	if (sv->backend.ops->enter(&sv->backend, sv->init_pid, err) < 0)
+		return -1;
+	/* Should init have died of something, its message waits to be read. */
+	proto_send(sv->init, &entered, NULL, 0);
+	return 0;
+}
+
+static int start(struct supervisor *sv, struct error *err)
+{
+	struct pairs p = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	int ret;
+
+	if (sv->backend.ops->prepare(&sv->backend, err) < 0 || open_pairs(&p, err) < 0)
+		return -1;
+	sv->engine = p.engine[0];
+	sv->init = p.init[0];
+	ret = start_init(sv, &p, err);
+	if (ret == 0)
+		ret = enter(sv, err);
+	if (ret == 0)
+		ret = start_engine(sv, &p, err);
+	close(p.engine[1]);
+	close(p.init[1]);
+	close(p.link[0]);
+	close(p.link[1]);
+	if (ret < 0)
+		sv->backend.ops->check(err, sv->init_pid);
+	return ret;
+}
+
+/* --- events --- */
+
+/* Waits for a process that is ending; returns its wait status. */
+static int reap(pid_t *pid)
+{
+	int status = 0;
+
+	if (waitpid(*pid, &status, 0) < 0)
+		status = 0;
+	*pid = 0;
+	return status;
+}
+
+static void describe(int status, char out[static 64])
+{
+	if (WIFSIGNALED(status))
+		snprintf(out, 64, "killed by signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
+	else
+		snprintf(out, 64, "exit status %d", WEXITSTATUS(status));
+}
+
+static void on_engine_end(struct supervisor *sv)
+{
+	int status;
+	char how[64];
+
+	/* Nobody needs the child's network any more: init can go while the engine goes. */
+	if (sv->phase == DRAINING)
+		kill(sv->init_pid, SIGKILL);
+	status = reap(&sv->engine_pid);
+
+	close(sv->engine);
+	sv->engine = -1;
+	if (sv->phase == DRAINING && status == 0) {
+		over(sv, sv->exit_code);
+		return;
+	}
+	describe(status, how);
+	switch (sv->phase) {
+	case STARTING:
+		error_set(&sv->err, 0, "the engine ended before it was ready (%s)", how);
+		break;
+	case RUNNING:
+		error_set(&sv->err, 0, "the engine ended while the command was running (%s): "
+				       "its network was cut and it was ended", how);
+		break;
+	default:
+		error_set(&sv->err, 0, "the engine ended before it had delivered everything (%s)",
+			  how);
+		over_failed(sv, SUPERVISOR_EXIT_FAILED);
+		return;
+	}
+	/* Init has the engine's own sentence, or ends the tree: it says when. */
+	sv->phase = LOST;
+	sv->failed = true;
+	sv->deadline_ms = now_ms() + PATIENCE_MS;
+}
+
+static void on_engine(struct supervisor *sv)
+{
+	struct proto_msg msg;
+
+	if (proto_recv(sv->engine, &msg, NULL, 0) != 1) {
+		on_engine_end(sv);
+		return;
+	}
+	if (msg.type == PROTO_DRAIN_LOST)
+		log_warn("%" PRIu64 " bytes on %" PRIu64 " connections could not be delivered "
+			 "within %g s (--drain-timeout)", msg.lost.bytes, msg.lost.flows,
+			 sv->setup->drain_timeout_ms / 1000.0);
+}
+
+static void on_exited(struct supervisor *sv, int status)
+{
+	const struct proto_msg drain = {
+		.type = PROTO_DRAIN,
+		.drain_timeout_ms = sv->setup->drain_timeout_ms,
+	};
+
+	if (sv->phase == LOST) {
+		over_failed(sv, SUPERVISOR_EXIT_FAILED);
+		return;
+	}
+	sv->exit_code = WIFSIGNALED(status) ? SUPERVISOR_EXIT_SIGNAL + WTERMSIG(status) :
+					      WEXITSTATUS(status);
+	sv->phase = DRAINING;
+	sv->deadline_ms = now_ms() + sv->setup->drain_timeout_ms + PATIENCE_MS;
+	/* If the engine is dead, its end of file comes next. */
+	proto_send(sv->engine, &drain, NULL, 0);
+}
+
+static void on_exec_failed(struct supervisor *sv, int code, bool found)
+{
+	const char *name = sv->setup->command[0];
+
+	if (found && code == ENOENT)
+		error_set(&sv->err, 0, "cannot run '%.200s': its interpreter is missing", name);
+	else if (found || strchr(name, '/'))
+		error_set(&sv->err, code, "cannot run '%.200s'", name);
+	else
+		error_set(&sv->err, 0, "cannot run '%.200s': not found in PATH", name);
+	over_failed(sv, found ? SUPERVISOR_EXIT_NOT_EXECUTABLE : SUPERVISOR_EXIT_NOT_FOUND);
+}
+
+static void on_init_end(struct supervisor *sv)
+{
+	char how[64];
+
+	if (sv->phase == LOST) {
+		over_failed(sv, SUPERVISOR_EXIT_FAILED);
+		return;
+	}
+	describe(reap(&sv->init_pid), how);
+	error_set(&sv->err, 0, "the sandbox ended before the command did (%s)", how);
+	over_failed(sv, SUPERVISOR_EXIT_FAILED);
+}
+
+static void on_init(struct supervisor *sv)
+{
+	struct proto_msg msg;
+
+	if (proto_recv(sv->init, &msg, NULL, 0) != 1) {
+		on_init_end(sv);
+		return;
+	}
+	switch (msg.type) {
+	case PROTO_STARTED:
+		if (sv->phase == STARTING)
+			sv->phase = RUNNING;
+		break;
+	case PROTO_STOPPED:
+		terminal_stop(msg.stop_signal);
+		break;
+	case PROTO_EXITED:
+		on_exited(sv, msg.wait_status);
+		break;
+	case PROTO_EXEC_FAILED:
+		on_exec_failed(sv, msg.exec.code, msg.exec.found);
+		break;
+	case PROTO_FAILED:
+		sv->err = msg.error;
+		over_failed(sv, SUPERVISOR_EXIT_FAILED);
+		break;
+	default:
+		break;
+	}
+}
+
+/* --- signals --- */
+
+static bool asks_to_end(int number)
+{
+	return number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
+}
+
+static void forward(struct supervisor *sv, int number, bool from_kernel)
+{
+	const struct proto_msg msg = {
+		.type = PROTO_SIGNAL,
+		.signal = { .number = number, .from_kernel = from_kernel },
+	};
+
+	/* A dead init is noticed by its end of file. */
+	proto_send(sv->init, &msg, NULL, 0);
+}
+
+/* Returns whether this is a repetition that means nothing; a later one is a SIGKILL. */
+static bool note_term(struct supervisor *sv, int *number)
+{
+	int64_t now = now_ms();
+
+	if (!sv->term_ms) {
+		sv->term_ms = now;
+		return false;
+	}
+	if (now - sv->term_ms < TERM_REPEAT_MS)
+		return true;
+	*number = SIGKILL;
+	return false;
+}
+
+static void on_signal(struct supervisor *sv, int number, bool from_kernel)
+{
+	if (number == SIGTERM && note_term(sv, &number))
+		return;
+	switch (sv->phase) {
+	case STARTING:
+		if (asks_to_end(number) || number == SIGKILL)
+			over(sv, SUPERVISOR_EXIT_SIGNAL + number);
+		break;
+	case DRAINING:
+		if (!asks_to_end(number) && number != SIGKILL)
+			break;
+		log_warn("interrupted before everything the command sent was delivered");
+		over(sv, sv->exit_code);
+		break;
+	default:
+		forward(sv, number, from_kernel && terminal_signal(number));
+	}
+}
+
+static void on_signals(struct supervisor *sv)
+{
+	struct signalfd_siginfo info;
+
+	while (sv->phase != OVER && read(sv->signals, &info, sizeof(info)) == sizeof(info))
+		on_signal(sv, info.ssi_signo, info.ssi_code == SI_KERNEL);
+}
+
+/* --- the run --- */
+
+static void on_deadline(struct supervisor *sv)
+{
+	if (sv->phase == DRAINING)
+		error_set(&sv->err, 0, "the engine does not end");
+	over_failed(sv, SUPERVISOR_EXIT_FAILED);
+}
+
+static int time_left_ms(const struct supervisor *sv)
+{
+	if (sv->phase != DRAINING && sv->phase != LOST)
+		return -1;
+	return MAX(sv->deadline_ms - now_ms(), 0);
+}
+
+static void listen_until_over(struct supervisor *sv)
+{
+	while (sv->phase != OVER) {
+		/* In this order: a signal that ended the command is read before its end is,
+		 * and the engine's death before what init makes of it. */
+		struct pollfd polls[] = {
+			{ .fd = sv->signals, .events = POLLIN },
+			{ .fd = sv->engine, .events = POLLIN },
+			{ .fd = sv->init, .events = POLLIN },
+		};
+		int n = poll(polls, ARRAY_SIZE(polls), time_left_ms(sv));
+
+		if (n < 0 && errno != EINTR) {
+			error_set(&sv->err, errno, "poll");
+			over_failed(sv, SUPERVISOR_EXIT_FAILED);
+		} else if (n == 0) {
+			on_deadline(sv);
+		}
+		if (n > 0 && polls[0].revents)
+			on_signals(sv);
+		if (n > 0 && polls[1].revents && sv->phase != OVER)
+			on_engine(sv);
+		if (n > 0 && polls[2].revents && sv->phase != OVER)
+			on_init(sv);
+	}
+}
+
+/* Whatever the reason, nothing stays. The kernel ends all inside with init. */
+static void end_processes(struct supervisor *sv)
+{
+	if (sv->engine_pid)
+		kill(sv->engine_pid, SIGKILL);
+	if (sv->init_pid)
+		kill(sv->init_pid, SIGKILL);
+	if (sv->engine_pid)
+		reap(&sv->engine_pid);
+	if (sv->init_pid)
+		reap(&sv->init_pid);
+	terminal_restore();
+}
+
+int supervisor_run(const struct supervisor_setup *setup, int *exit_code, struct error *err)
+{
+	struct supervisor sv = {
+		.setup = setup,
+		.backend = { .ops = &rootless_backend },
+		.engine = -1,
+		.init = -1,
+	};
+
+	if (signals_take(&sv, &sv.err) < 0 || start(&sv, &sv.err) < 0)
+		over_failed(&sv, SUPERVISOR_EXIT_FAILED);
+	listen_until_over(&sv);
+	end_processes(&sv);
+	cleanup_fd_fn(&sv.engine);
+	cleanup_fd_fn(&sv.init);
+	cleanup_fd_fn(&sv.signals);
+	*exit_code = sv.exit_code;
+	if (!sv.failed)
+		return 0;
+	*err = sv.err;
+	return -1;
+}

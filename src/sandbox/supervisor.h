@@ -1,0 +1,43 @@
+/* Runs a command in its sandbox: what the rest of the program sees of this room. */
+#ifndef SANDBOX_SUPERVISOR_H
+#define SANDBOX_SUPERVISOR_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/netplan.h"
+#include "sandbox/mounts.h"
+
+/* Exit codes that are childflow's own. */
+enum {
+	SUPERVISOR_EXIT_FAILED = 125,
+	SUPERVISOR_EXIT_NOT_EXECUTABLE = 126,
+	SUPERVISOR_EXIT_NOT_FOUND = 127,
+	SUPERVISOR_EXIT_SIGNAL = 128, /* plus the signal's number */
+};
+
+struct supervisor_setup {
+	char **command;
+	struct netplan plan;
+	const struct etc_file *etc;
+	size_t etc_count;
+	unsigned drain_timeout_ms;
+	/*
+	 * Runs in the engine's process: own process group, not dumpable, no descriptors above
+	 * 2 but the two (proto.h), stdin and stdout on /dev/null, all signals blocked but
+	 * those of faults, SIGPIPE ignored. It still has the caller's privileges, which it is
+	 * to drop. Returns its exit status; anything but 0, and an end that nobody has asked
+	 * for, is a failed run. Closing supervisor_fd says that the process ends now.
+	 */
+	int (*engine_main)(void *ctx, int init_fd, int supervisor_fd);
+	void *engine_ctx;
+};
+
+/*
+ * Returns 0 and the exit code the run has earned, or -1 with err filled in and one of our
+ * own exit codes. No process of the run is left either way. To be called once, without
+ * other threads or children; the process's signals stay blocked afterwards.
+ */
+int supervisor_run(const struct supervisor_setup *setup, int *exit_code, struct error *err);
+
+#endif

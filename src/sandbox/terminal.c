@@ -1,0 +1,48 @@
+#include "sandbox/terminal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/util.h"
+
+bool terminal_signal(int number)
+{
+	switch (number) {
+	case SIGINT:
+	case SIGQUIT:
+	case SIGTSTP:
+	case SIGTTIN:
+	case SIGTTOU:
+	case SIGWINCH:
+	case SIGHUP:
+	case SIGCONT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void terminal_stop(int number)
+{
+	sigset_t one, old;
+
+	/* SIGSTOP can't be blocked and needs no unblocking; neither is harmful for it. */
+	sigemptyset(&one);
+	sigaddset(&one, number);
+	raise(number);
+	sigprocmask(SIG_UNBLOCK, &one, &old);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+}
+
+void terminal_restore(void)
+{
+	cleanup_fd int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	pid_t group = fd < 0 ? -1 : tcgetpgrp(fd);
+
+	/* SIGTTOU is blocked, so a background group may do this. If it fails, it is the
+	 * shell's turn anyway. */
+	if (group > 0 && kill(-group, 0) < 0 && errno == ESRCH)
+		tcsetpgrp(fd, getpgrp());
+}

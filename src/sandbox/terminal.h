@@ -1,0 +1,19 @@
+/* The caller's terminal and job control. */
+#ifndef SANDBOX_TERMINAL_H
+#define SANDBOX_TERMINAL_H
+
+#include <stdbool.h>
+
+/* Whether a terminal sends this signal to a whole process group by itself. */
+bool terminal_signal(int number);
+
+/* Stops the calling process as `number` has stopped the command; returns when continued. */
+void terminal_stop(int number);
+
+/*
+ * Makes the caller's process group the foreground group again, if the group that is now has
+ * no process any more (a shell inside has died with the terminal in its hands).
+ */
+void terminal_restore(void);
+
+#endif

@@ -1,0 +1,93 @@
+"""The judge: what crossed the link between the lab's host and its internet.
+
+tcpdump writes the file; this module reads it. Bulk data is left out by the filter: the frames
+that begin, refuse and reset connections, UDP and ICMP are what tests ask about.
+"""
+
+import dataclasses
+import ipaddress
+import os
+import struct
+import subprocess
+import uuid
+
+from polling import poll
+
+# SYN and RST of TCP (in IPv6 the flags are the 14th byte after a header of 40), and the rest.
+FILTER = "tcp[13] & 6 != 0 or (ip6[6] = 6 and ip6[53] & 6 != 0) or ((ip or ip6) and not tcp)"
+SNAPLEN = 1600
+SYN, RST, ACK = 2, 4, 16
+
+
+@dataclasses.dataclass
+class Packet:
+    source: str
+    target: str
+    protocol: int
+    source_port: int = 0
+    target_port: int = 0
+    flags: int = 0  # TCP
+    data: bytes = b""  # behind the UDP header; of other protocols, behind the IP header
+
+    def is_syn_to(self, address):
+        return self.target == address and self.flags & (SYN | ACK) == SYN
+
+
+def parse_frame(frame):
+    """An Ethernet frame as a Packet, or None if it carries no IP."""
+    kind = int.from_bytes(frame[12:14], "big")
+    if kind == 0x0800:
+        header = (frame[14] & 15) * 4
+        source, target, protocol = frame[26:30], frame[30:34], frame[23]
+    elif kind == 0x86DD:
+        header = 40
+        source, target, protocol = frame[22:38], frame[38:54], frame[20]
+    else:
+        return None
+    packet = Packet(str(ipaddress.ip_address(source)), str(ipaddress.ip_address(target)), protocol)
+    packet.data = frame[14 + header :]
+    if protocol in (6, 17):
+        packet.source_port, packet.target_port = struct.unpack("!HH", packet.data[:4])
+    if protocol == 6:
+        packet.flags = packet.data[13]
+    if protocol == 17:
+        packet.data = packet.data[8:]
+    return packet
+
+
+class Wire:
+    def __init__(self, path, send_marker):
+        """send_marker(bytes): sends a datagram with just these bytes over the link."""
+        self.path, self.send_marker = path, send_marker
+        self.process = None
+
+    def start(self, enter):
+        as_root = ["-Z", "root"] if os.geteuid() == 0 else []
+        self.process = subprocess.Popen(
+            [*enter, "tcpdump", "-i", "wan", "-n", "-U", "--immediate-mode", *as_root,
+             "-s", str(SNAPLEN), "-w", str(self.path), FILTER],
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        for line in self.process.stderr:
+            if line.startswith("tcpdump: listening"):
+                return self.process
+        raise AssertionError("tcpdump did not start")
+
+    def mark(self):
+        """A place in the capture: everything sent so far is before it."""
+        token = uuid.uuid4().bytes
+        self.send_marker(token)
+        poll(lambda: token in self.path.read_bytes(), "the marker in the capture")
+        return self.path.stat().st_size
+
+    def since(self, mark):
+        """The packets that crossed the link after the mark, the oldest first."""
+        self.mark()
+        raw = self.path.read_bytes()
+        packets, at = [], mark
+        # pcap-savefile(5): a record is seconds, fraction, length kept, length on the wire.
+        while at + 16 <= len(raw):
+            kept = struct.unpack_from("I", raw, at + 8)[0]
+            packets.append(parse_frame(raw[at + 16 : at + 16 + kept]))
+            at += 16 + kept
+        return [p for p in packets if p and not (p.protocol == 17 and p.target_port == 9)]

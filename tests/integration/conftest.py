@@ -1,0 +1,144 @@
+"""Fixtures: the lab, and ways to run a command inside childflow and outside it.
+
+CHILDFLOW names the program. CHILDFLOW=plain runs every command without childflow and skips the
+tests about the sandbox: so the lab shows that what the other tests expect is what a program
+meets outside. Each test runs as root and as an ordinary user.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+from lab import Lab, finish
+from polling import poll
+
+PLAIN = os.environ.get("CHILDFLOW") == "plain"
+TOOLS = """busybox curl dig dnsmasq gcc git go ip nginx nsenter openssl ping setpriv tcpdump
+    unshare""".split()
+
+
+def lack_of_means():
+    """Why the lab can't be made here, or None."""
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    missing = [tool for tool in TOOLS if not shutil.which(tool, path=path)]
+    if missing:
+        return f"not installed: {' '.join(missing)}"
+    users = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    made = subprocess.run(["unshare", *users, "--net", "--mount", "true"], capture_output=True)
+    if made.returncode:
+        return f"no namespaces here: {made.stderr.decode().strip()}"
+    if users and not os.access("/dev/net/tun", os.R_OK | os.W_OK) and not PLAIN:
+        return "/dev/net/tun is closed to this user"
+    return None
+
+
+@pytest.fixture(scope="session")
+def lab():
+    if reason := lack_of_means():
+        pytest.skip(reason)
+    lab = Lab()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture(params=["root", "user"])
+def who(request):
+    return request.param
+
+
+@pytest.fixture(params=[4, 6], ids=["v4", "v6"])
+def family(request):
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(lab):
+    """No test leaves a process behind."""
+    yield
+    try:
+        poll(lambda: not lab.leftovers(), "the end of all processes of the test")
+    except AssertionError:
+        left = lab.leftovers()
+        lab.kill_leftovers()
+        pytest.fail(f"processes left behind: {left}")
+
+
+@pytest.fixture(scope="session")
+def program(lab):
+    """The argv prefix that runs a command inside; the program is copied to where all may read."""
+    if PLAIN:
+        return lambda *options: []
+    if "CHILDFLOW" not in os.environ:
+        pytest.fail("CHILDFLOW doesn't name the program to test")
+    copy = shutil.copy(os.environ["CHILDFLOW"], lab.top / "bin" / "childflow")
+    os.chmod(copy, 0o755)
+    return lambda *options: [copy, *map(str, options), "--"]
+
+
+class Runner:
+    """Runs commands as `who`; options are childflow's, the rest goes to Lab.start()."""
+
+    def __init__(self, lab, who, program):
+        self.lab, self.who, self.program = lab, who, program
+
+    def start(self, *argv, options=(), **how):
+        return self.lab.start([*self.program(*options), *argv], self.who, **how)
+
+    def __call__(self, *argv, input=None, timeout=60, **how):
+        if input is not None:
+            how["stdin"] = subprocess.PIPE
+        return finish(self.start(*argv, **how), input, timeout)
+
+    def client(self, name, *arguments, **how):
+        """Runs one of guest/client.py's programs."""
+        return self("/usr/bin/python3", self.lab.top / "bin/client.py", name, *arguments, **how)
+
+
+@pytest.fixture
+def inside(lab, who, program):
+    return Runner(lab, who, program)
+
+
+@pytest.fixture
+def outside(lab, who):
+    return Runner(lab, who, lambda *options: [])
+
+
+@pytest.fixture
+def sandbox(inside):
+    """As inside, for tests of what only childflow does."""
+    if PLAIN:
+        pytest.skip("CHILDFLOW=plain")
+    return inside
+
+
+@pytest.fixture
+def resolv_conf(lab):
+    """A way to write the host's /etc/resolv.conf line by line; undone at the end."""
+    yield lab.reset_resolv_conf
+    lab.reset_resolv_conf()
+
+
+@pytest.fixture(scope="session")
+def static_program(lab):
+    """A C program without any library of the machine."""
+    source = pathlib.Path(__file__).parent / "guest" / "fetch.c"
+    built = lab.top / "bin" / "static-fetch"
+    subprocess.run(["gcc", "-static", "-O1", "-Wall", "-o", built, source], check=True)
+    return built
+
+
+@pytest.fixture(scope="session")
+def go_program(lab):
+    """A Go program: system calls of its own, a resolver of its own, no libc."""
+    source = pathlib.Path(__file__).parent / "guest" / "fetch.go"
+    built = lab.top / "bin" / "go-fetch"
+    environment = {
+        "PATH": os.environ["PATH"], "HOME": str(lab.top / "run"), "GOCACHE": str(lab.top / "run/go"),
+        "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GOPROXY": "off", "GO111MODULE": "off",
+    }  # fmt: skip
+    subprocess.run(["go", "build", "-o", built, source], env=environment, check=True)
+    return built

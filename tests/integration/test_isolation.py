@@ -1,0 +1,144 @@
+"""What the command sees of the machine, and what it may not do."""
+
+import ipaddress
+import re
+
+import pytest
+
+from lab import DNS, HOST4, HOST6, USER_ID, WEB
+
+
+def status_field(sandbox, name):
+    text = sandbox("cat", "/proc/self/status").out
+    return re.search(rf"(?m)^{name}:\s*(.*)$", text).group(1)
+
+
+def test_no_capabilities_and_no_new_privileges(sandbox):
+    for field in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        assert int(status_field(sandbox, field), 16) == 0
+    assert status_field(sandbox, "NoNewPrivs") == "1"
+
+
+def test_own_identity(sandbox, outside):
+    assert sandbox("id", "-u").out == outside("id", "-u").out
+    assert sandbox("id", "-g").out == outside("id", "-g").out
+    if sandbox.who == "user":
+        assert sandbox("id", "-u").out == f"{USER_ID}\n"
+
+
+def test_owner_of_own_files(sandbox, outside):
+    file = sandbox.lab.homes[sandbox.who] / "mine"
+    assert sandbox("touch", file).status == 0
+    assert sandbox("stat", "-c", "%u %g", file).out == outside("stat", "-c", "%u %g", file).out
+
+
+def test_no_user_namespace_of_its_own(sandbox):
+    assert sandbox("unshare", "-Ur", "true").status != 0
+
+
+@pytest.mark.parametrize("argv", [
+    ["ip", "link", "set", "tap0", "down"], ["ip", "address", "add", "127.0.0.2/8", "dev", "tap0"],
+    ["ip", "route", "del", "default"], ["umount", "/etc"], ["mount", "-t", "tmpfs", "x", "/mnt"],
+    ["python3", "-c", "import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)"],
+    ["sh", "-c", "echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet"],
+    ["sh", "-c", "echo '|/bin/false' >/proc/sys/kernel/core_pattern"],
+    ["sh", "-c", "echo nameserver 1.1.1.1 >>/etc/resolv.conf"],
+    ["sh", "-c", "kill -KILL 1 && sleep 0 && kill -0 1 && exit 1"],
+], ids=lambda argv: " ".join(argv)[:40])  # fmt: skip
+def test_refused(sandbox, argv):
+    seen = sandbox(*argv)
+    assert seen.status != 0 and seen.err
+
+
+def test_interfaces(sandbox):
+    assert sandbox("ls", "/sys/class/net").out == "lo\ntap0\n"
+    assert sorted(re.findall(r"(?m)^ *(\w+):", sandbox("cat", "/proc/net/dev").out)) == [
+        "lo", "tap0"
+    ]  # fmt: skip
+
+
+def gateway(sandbox, family):
+    words = sandbox("ip", f"-{family}", "route", "show", "default").out.split()
+    return ipaddress.ip_address(words[words.index("via") + 1])
+
+
+def test_addresses(sandbox):
+    def address(family):
+        text = sandbox("ip", "-o", f"-{family}", "address", "show", "tap0", "scope", "global").out
+        return ipaddress.ip_interface(text.split()[3])
+
+    assert address(4).network.subnet_of(ipaddress.ip_network("10.240.0.0/16"))
+    assert address(6).network.subnet_of(ipaddress.ip_network("fd42::/16"))
+    assert (address(4).network.prefixlen, address(6).network.prefixlen) == (30, 64)
+    both = sandbox("sh", "-c", "ip -4 route; ip -4 -o address show tap0").out
+    assert re.search(r"default via ([\d.]+)\d dev tap0.*inet \1\d/30", both, re.S), both
+
+
+def test_two_runs_have_their_own_addresses(sandbox):
+    show = ["ip", "-o", "-6", "address", "show", "tap0", "scope", "global"]
+    assert len({sandbox(*show).out for _ in range(3)}) == 3
+
+
+def test_gateway_answers_ping(sandbox, family):
+    word = "ip -%d route show default | sed 's/.*via //; s/ .*//'" % family
+    seen = sandbox("sh", "-c", f"ping -n -c 2 -i 0.2 -W 5 $({word})")
+    assert seen.status == 0 and "2 received" in seen.out, seen
+
+
+def test_low_ports(sandbox):
+    assert sandbox.client("bind_low_port").out == "bound\n"
+
+
+def test_own_loopback_works(sandbox):
+    script = """
+        python3 -m http.server --bind 127.0.0.1 8081 >/dev/null 2>&1 &
+        until curl -s -o /dev/null http://127.0.0.1:8081/; do :; done
+        echo reached
+    """
+    assert sandbox("timeout", "20", "sh", "-c", script).out == "reached\n"
+
+
+def test_processes(sandbox):
+    script = "for p in /proc/[0-9]*; do cat $p/comm; done"
+    names = sandbox("sh", "-c", script).out.split()
+    assert len(names) <= 4 and "dnsmasq" not in names and "pytest" not in names, names
+    assert sandbox("readlink", "/proc/self").out.strip() != ""
+
+
+def test_host_network_is_not_in_proc(sandbox, outside):
+    assert HOST4 in outside("ip", "address").out
+    seen = sandbox("sh", "-c", "ip address; cat /proc/net/fib_trie /proc/1/net/fib_trie").out
+    assert HOST4 not in seen and HOST6 not in seen
+
+
+def test_sources_on_the_wire_are_the_hosts(lab, sandbox, family):
+    mark = lab.wire.mark()
+    assert sandbox("curl", "-sS", f"http://v{family}.example.net/hello").status == 0
+    sources = {p.source for p in lab.wire.since(mark) if p.protocol in (6, 17)}
+    assert sources <= {HOST4, HOST6, *DNS.values(), *WEB.values()}, sources
+
+
+def test_an_idle_run_sends_nothing(lab, sandbox):
+    mark = lab.wire.mark()
+    assert sandbox("sleep", "1.5").err == ""
+    neighbour_discovery = 58
+    assert [p for p in lab.wire.since(mark) if p.protocol != neighbour_discovery] == []
+
+
+def test_abstract_sockets_of_the_host_are_out_of_reach(lab, sandbox, outside):
+    name = "\0childflow-lab-" + lab.id
+    listen = f"""
+import socket
+s = socket.socket(socket.AF_UNIX); s.bind({name!r}); s.listen(); print("ready", flush=True)
+while True: s.accept()
+"""
+    connect = f"import socket; socket.socket(socket.AF_UNIX).connect({name!r})"
+    server = lab.start(["/usr/bin/python3", "-c", listen])
+    assert server.stdout.readline() == "ready\n"
+    try:
+        assert outside("/usr/bin/python3", "-c", connect).status == 0
+        seen = sandbox("/usr/bin/python3", "-c", connect)
+        assert "ConnectionRefusedError" in seen.err
+    finally:
+        server.kill()
+        server.communicate()
