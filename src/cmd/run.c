@@ -181,8 +181,7 @@ static void run_free(struct run *run)
 	for (size_t i = 0; i < run->etc_count; i++)
 		free((void *)run->etc[i].text);
 	free(run->engine.hosts_text);
-	if (!run->cfg->dns_set)
-		resolvconf_free(&run->host);
+	resolvconf_free(&run->host);
 }
 
 int run_command(const struct config *cfg, int *exit_code, struct error *err)

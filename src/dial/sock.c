@@ -39,7 +39,7 @@ struct sock {
 	struct list node; /* on sock_set.parting */
 	int fd, handles, events;
 	enum sock_state state;
-	bool eof, write_blocked;
+	bool reading, eof, write_blocked;
 	unsigned parted_ms;
 	struct buf *rest; /* what the owner did not take */
 	size_t rest_begin, rest_end;
@@ -158,7 +158,7 @@ static void update(struct sock *s)
 	if (s->state == SOCK_CONNECTING)
 		events = UV_WRITABLE;
 	else if (s->state == SOCK_OPEN)
-		events = (s->rest || s->eof ? 0 : UV_READABLE) |
+		events = (s->reading && !s->rest && !s->eof ? UV_READABLE : 0) |
 			 (s->write_blocked ? UV_WRITABLE : 0);
 	if (events == s->events)
 		return;
@@ -226,6 +226,7 @@ static void sock_recv(struct channel *ch)
 {
 	struct sock *s = of_channel(ch);
 
+	s->reading = true;
 	if (s->rest) {
 		struct buf *b = steal_ptr(&s->rest);
 
@@ -321,7 +322,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 			s->write_blocked = false;
 			s->ch.up->on_drain(s->ch.ctx);
 		}
-		if (s->state == SOCK_OPEN && !s->rest && !s->eof &&
+		if (s->state == SOCK_OPEN && s->reading && !s->rest && !s->eof &&
 		    (status < 0 || events & UV_READABLE))
 			read_some(s);
 	}

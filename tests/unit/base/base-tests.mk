@@ -1,1 +1,5 @@
-check_PROGRAMS +=
+check_PROGRAMS += \
+	tests/unit/base/test_addr \
+	tests/unit/base/test_error \
+	tests/unit/base/test_netplan \
+	$(NULL)

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -37,7 +38,7 @@ static void test_text_and_back(void **state)
 		{ "\\000\\255.x", NULL, 6 },
 		{ "\\097", "a", 3 },
 		{ "\\\"q", "\"q", 4 },
-		{ "sp\\032ace", NULL, 10 },
+		{ "sp\\032ace", NULL, 8 },
 		{ TEXT63 "." TEXT63 "." TEXT63 "." TEXT61, NULL, 255 },
 	};
 	char text[NAME_TEXT_MAX];

@@ -1,1 +1,3 @@
-check_PROGRAMS +=
+check_PROGRAMS += \
+	tests/unit/flow/test_flow \
+	$(NULL)

@@ -1,0 +1,406 @@
+/* The life of a flow, with fakes for the child, the dialer and both channels. */
+#include "flow/flow.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/util.h"
+
+struct fake_channel {
+	struct channel ch;
+	char got[64];
+	size_t len, room, unacked;
+	bool shut, closed, receiving;
+	int close_err, send_err;
+};
+
+static struct {
+	uv_loop_t loop;
+	struct policy policy;
+	struct events events;
+	struct event_sink sink;
+	struct dialer dialer;
+	struct sock_set socks;
+	struct flow_table *table;
+	struct attempt attempt;
+	struct fake_channel near, far;
+	/* what the fakes saw */
+	int accepts, refuses, refuse_err, dials, cancels, drains;
+	struct target dialled;
+	dial_fn done;
+	void *done_ctx;
+	struct dial_result result;
+	struct flow_lost lost;
+	enum event_kind kinds[16];
+	int kind_count;
+	struct event last;
+} t;
+
+/* --- channels --- */
+
+static struct fake_channel *of(struct channel *ch)
+{
+	return container_of(ch, struct fake_channel, ch);
+}
+
+static ssize_t ch_send(struct channel *ch, const struct iovec *iov, int n, struct buf *owner)
+{
+	struct fake_channel *f = of(ch);
+	size_t take = MIN(iov[0].iov_len, f->room);
+
+	(void)owner;
+	assert_int_equal(n, 1);
+	assert_false(f->closed);
+	if (f->send_err)
+		return -f->send_err;
+	memcpy(f->got + f->len, iov[0].iov_base, take);
+	f->len += take;
+	f->room -= take;
+	return take;
+}
+
+static void ch_recv(struct channel *ch)
+{
+	of(ch)->receiving = true;
+}
+
+static void ch_shut(struct channel *ch)
+{
+	of(ch)->shut = true;
+}
+
+static void ch_close(struct channel *ch, int err)
+{
+	assert_false(of(ch)->closed);
+	of(ch)->closed = true;
+	of(ch)->close_err = err;
+}
+
+static size_t ch_unacked(struct channel *ch)
+{
+	return of(ch)->unacked;
+}
+
+static const struct channel_ops ch_ops = { ch_send, ch_recv, ch_shut, ch_close, ch_unacked };
+
+static size_t data_from(struct fake_channel *f, const char *text)
+{
+	struct iovec iov = { (char *)text, strlen(text) };
+
+	return f->ch.up->on_data(f->ch.ctx, &iov, 1, NULL);
+}
+
+/* --- attempt and dialer --- */
+
+static struct channel *at_accept(struct attempt *a)
+{
+	(void)a;
+	t.accepts++;
+	return &t.near.ch;
+}
+
+static void at_refuse(struct attempt *a, int err)
+{
+	(void)a;
+	t.refuses++;
+	t.refuse_err = err;
+}
+
+static const struct attempt_ops at_ops = { at_accept, at_refuse };
+
+static struct dial_result di_dial(struct dialer *d, const struct target *target, dial_fn done,
+				  void *ctx)
+{
+	(void)d;
+	t.dials++;
+	t.dialled = *target;
+	t.done = done;
+	t.done_ctx = ctx;
+	return t.result;
+}
+
+static void di_cancel(struct dial *dial)
+{
+	assert_ptr_equal(dial, &t.dialer);
+	t.cancels++;
+}
+
+static const struct dialer_ops di_ops = { di_dial, di_cancel };
+
+static void on_event(struct event_sink *sink, const struct event *ev)
+{
+	(void)sink;
+	assert_true(t.kind_count < (int)ARRAY_SIZE(t.kinds));
+	t.kinds[t.kind_count++] = ev->kind;
+	t.last = *ev;
+}
+
+static int setup(void **state)
+{
+	struct flow_deps deps = { .loop = &t.loop,
+				  .policy = &t.policy,
+				  .events = &t.events,
+				  .dialer = &t.dialer,
+				  .socks = &t.socks };
+
+	(void)state;
+	memset(&t, 0, sizeof(t));
+	uv_loop_init(&t.loop);
+	events_init(&t.events);
+	t.sink.on_event = on_event;
+	event_sink_add(&t.events, &t.sink);
+	t.dialer.ops = &di_ops;
+	sock_set_init(&t.socks, &t.loop);
+	t.near.ch.ops = t.far.ch.ops = &ch_ops;
+	t.near.room = t.far.room = sizeof(t.near.got);
+	t.attempt.ops = &at_ops;
+	assert_true(addr_parse("203.0.113.5", &t.attempt.remote.addr));
+	t.attempt.remote.port = 80;
+	t.result.pending = (struct dial *)&t.dialer;
+	t.table = flow_table_new(&deps);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	flow_table_close(t.table);
+	uv_run(&t.loop, UV_RUN_DEFAULT);
+	flow_table_free(t.table);
+	assert_int_equal(uv_loop_close(&t.loop), 0);
+	return 0;
+}
+
+static void open_flow(void)
+{
+	flow_attempt(t.table, &t.attempt);
+	t.done(t.done_ctx, &t.far.ch, 0);
+	assert_int_equal(t.accepts, 1);
+	assert_true(t.far.receiving);
+}
+
+#define assert_events(...)                                                        \
+	do {                                                                      \
+		enum event_kind want[] = { __VA_ARGS__ };                         \
+		assert_int_equal(t.kind_count, ARRAY_SIZE(want));                 \
+		assert_memory_equal(t.kinds, want, sizeof(want));                 \
+	} while (0)
+
+static void answers_only_when_connected(void **state)
+{
+	(void)state;
+	flow_attempt(t.table, &t.attempt);
+	assert_int_equal(t.dials, 1);
+	assert_int_equal(t.dialled.to.port, 80);
+	assert_int_equal(t.accepts + t.refuses, 0);
+	assert_events(EVENT_CONNECT_ATTEMPT);
+	t.done(t.done_ctx, &t.far.ch, 0);
+	assert_int_equal(t.accepts, 1);
+	assert_events(EVENT_CONNECT_ATTEMPT, EVENT_CONNECT_RESULT);
+	assert_int_equal(t.last.connect_result.err, 0);
+}
+
+static void connects_at_once(void **state)
+{
+	(void)state;
+	t.result = (struct dial_result){ .far = &t.far.ch };
+	flow_attempt(t.table, &t.attempt);
+	assert_int_equal(t.accepts, 1);
+	assert_true(t.far.receiving);
+}
+
+static void the_child_sees_the_hosts_errno(void **state)
+{
+	(void)state;
+	flow_attempt(t.table, &t.attempt);
+	t.done(t.done_ctx, NULL, EHOSTUNREACH);
+	assert_int_equal(t.refuses, 1);
+	assert_int_equal(t.refuse_err, EHOSTUNREACH);
+	assert_events(EVENT_CONNECT_ATTEMPT, EVENT_CONNECT_RESULT);
+	assert_int_equal(t.last.connect_result.err, EHOSTUNREACH);
+	assert_int_equal(flow_count(t.table), 0);
+}
+
+static void fails_at_once(void **state)
+{
+	(void)state;
+	t.result = (struct dial_result){ .err = ENETUNREACH };
+	flow_attempt(t.table, &t.attempt);
+	assert_int_equal(t.refuse_err, ENETUNREACH);
+	assert_int_equal(flow_count(t.table), 0);
+}
+
+static void a_forbidden_target_is_never_dialled(void **state)
+{
+	(void)state;
+	assert_true(addr_parse("127.0.0.1", &t.attempt.remote.addr));
+	flow_attempt(t.table, &t.attempt);
+	assert_int_equal(t.dials, 0);
+	assert_int_equal(t.refuse_err, ECONNREFUSED);
+	assert_events(EVENT_POLICY_VIOLATION);
+	assert_int_equal(t.last.policy_violation.reason, REASON_MARTIAN);
+}
+
+static void the_gateway_has_no_ports_and_no_violations(void **state)
+{
+	(void)state;
+	t.policy.gateway4 = t.attempt.remote.addr;
+	flow_attempt(t.table, &t.attempt);
+	assert_int_equal(t.dials, 0);
+	assert_int_equal(t.refuse_err, ECONNREFUSED);
+	assert_int_equal(t.kind_count, 0);
+}
+
+static void a_child_that_gives_up_cancels_the_dial(void **state)
+{
+	(void)state;
+	flow_attempt(t.table, &t.attempt);
+	t.attempt.on_cancel(t.attempt.owner);
+	assert_int_equal(t.cancels, 1);
+	assert_int_equal(t.accepts + t.refuses, 0);
+	assert_int_equal(flow_count(t.table), 0);
+}
+
+static void bytes_pass_and_are_counted(void **state)
+{
+	(void)state;
+	open_flow();
+	assert_int_equal(data_from(&t.near, "up"), 2);
+	assert_int_equal(data_from(&t.far, "down!"), 5);
+	assert_memory_equal(t.far.got, "up", 2);
+	assert_memory_equal(t.near.got, "down!", 5);
+	t.near.ch.up->on_eof(t.near.ch.ctx);
+	assert_true(t.far.shut);
+	assert_false(t.far.closed);
+	assert_int_equal(data_from(&t.far, "more"), 4); /* half-closed, not closed */
+	t.far.ch.up->on_eof(t.far.ch.ctx);
+	assert_true(t.near.closed && t.far.closed);
+	assert_int_equal(t.near.close_err, 0);
+	assert_int_equal(t.last.kind, EVENT_FLOW_END);
+	assert_int_equal(t.last.flow_end.bytes_up, 2);
+	assert_int_equal(t.last.flow_end.bytes_down, 9);
+	assert_int_equal(flow_count(t.table), 0);
+}
+
+static void a_full_side_stops_the_other(void **state)
+{
+	(void)state;
+	open_flow();
+	t.near.room = 3;
+	assert_int_equal(data_from(&t.far, "12345"), 3);
+	t.far.receiving = false;
+	t.near.ch.up->on_drain(t.near.ch.ctx);
+	assert_true(t.far.receiving);
+}
+
+static void a_reset_passes_to_the_other_side(void **state)
+{
+	(void)state;
+	open_flow();
+	t.near.ch.up->on_closed(t.near.ch.ctx, ECONNRESET);
+	assert_int_equal(t.far.close_err, ECONNRESET);
+	assert_true(t.near.closed);
+	assert_int_equal(t.last.flow_end.err, ECONNRESET);
+}
+
+static void a_failed_send_ends_the_flow(void **state)
+{
+	(void)state;
+	open_flow();
+	t.far.send_err = EPIPE;
+	assert_int_equal(data_from(&t.near, "x"), 0);
+	assert_int_equal(t.near.close_err, EPIPE);
+	assert_int_equal(flow_count(t.table), 0);
+}
+
+/* --- drain --- */
+
+static void on_drained(void *ctx, const struct flow_lost *lost)
+{
+	(void)ctx;
+	t.drains++;
+	t.lost = *lost;
+}
+
+static void an_idle_table_drains_at_once(void **state)
+{
+	(void)state;
+	flow_drain(t.table, 30000, on_drained, NULL);
+	assert_int_equal(t.drains, 0); /* from the loop, not from the call */
+	uv_run(&t.loop, UV_RUN_NOWAIT);
+	assert_int_equal(t.drains, 1);
+	assert_int_equal(t.lost.flows, 0);
+}
+
+static void a_drain_refuses_who_waits(void **state)
+{
+	(void)state;
+	flow_attempt(t.table, &t.attempt);
+	flow_drain(t.table, 30000, on_drained, NULL);
+	assert_int_equal(t.cancels, 1);
+	assert_int_equal(t.refuses, 1);
+	flow_attempt(t.table, &t.attempt);
+	assert_int_equal(t.refuses, 2);
+	assert_int_equal(t.dials, 1);
+	uv_run(&t.loop, UV_RUN_NOWAIT);
+	assert_int_equal(t.drains, 1);
+}
+
+static void a_drain_waits_for_the_acknowledgement(void **state)
+{
+	(void)state;
+	open_flow();
+	t.far.unacked = 10;
+	flow_drain(t.table, 30000, on_drained, NULL);
+	uv_run(&t.loop, UV_RUN_NOWAIT);
+	assert_int_equal(t.drains, 0);
+	t.near.ch.up->on_eof(t.near.ch.ctx);
+	uv_run(&t.loop, UV_RUN_ONCE);
+	assert_int_equal(t.drains, 0);
+	t.far.unacked = 0;
+	uv_run(&t.loop, UV_RUN_ONCE);
+	assert_int_equal(t.drains, 1);
+	assert_int_equal(t.lost.flows, 0);
+	assert_true(t.far.closed);
+	assert_int_equal(t.far.close_err, 0);
+}
+
+static void a_drain_tells_what_it_lost(void **state)
+{
+	(void)state;
+	open_flow();
+	t.far.unacked = 10;
+	flow_drain(t.table, 1, on_drained, NULL);
+	while (!t.drains)
+		uv_run(&t.loop, UV_RUN_ONCE);
+	assert_int_equal(t.lost.flows, 1);
+	assert_int_equal(t.lost.bytes, 10);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(answers_only_when_connected),
+		T(connects_at_once),
+		T(the_child_sees_the_hosts_errno),
+		T(fails_at_once),
+		T(a_forbidden_target_is_never_dialled),
+		T(the_gateway_has_no_ports_and_no_violations),
+		T(a_child_that_gives_up_cancels_the_dial),
+		T(bytes_pass_and_are_counted),
+		T(a_full_side_stops_the_other),
+		T(a_reset_passes_to_the_other_side),
+		T(a_failed_send_ends_the_flow),
+		T(an_idle_table_drains_at_once),
+		T(a_drain_refuses_who_waits),
+		T(a_drain_waits_for_the_acknowledgement),
+		T(a_drain_tells_what_it_lost),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
