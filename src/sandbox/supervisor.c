@@ -51,6 +51,7 @@
 #define TERM_REPEAT_MS 200
 /* What we grant engine and init beyond the time they were told. */
 #define PATIENCE_MS 3000
+#define MOMENT_MS 100
 
 #define INIT_NAMESPACES (CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID)
 
@@ -261,6 +262,34 @@ static void describe(int status, char out[static 64])
 		snprintf(out, 64, "exit status %d", WEXITSTATUS(status));
 }
 
+static void init_ended(struct supervisor *sv, int status)
+{
+	char how[64];
+
+	describe(status, how);
+	error_set(&sv->err, 0, "init, the sandbox's first process, ended unexpectedly (%s)", how);
+	over_failed(sv, SUPERVISOR_EXIT_FAILED);
+}
+
+/*
+ * Whether init was killed from outside, which has made the engine give up. The kernel
+ * closes a dead process's two pairs in no certain order, so ours may take a moment more.
+ */
+static bool init_was_killed(struct supervisor *sv)
+{
+	struct pollfd pair = { .fd = sv->init, .events = POLLIN };
+	char byte;
+	int status;
+
+	poll(&pair, 1, MOMENT_MS);
+	if (recv(sv->init, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+		return false;
+	status = reap(&sv->init_pid);
+	if (WIFSIGNALED(status))
+		init_ended(sv, status);
+	return WIFSIGNALED(status);
+}
+
 static void on_engine_end(struct supervisor *sv)
 {
 	int status;
@@ -277,6 +306,8 @@ static void on_engine_end(struct supervisor *sv)
 		over(sv, sv->exit_code);
 		return;
 	}
+	if (WIFEXITED(status) && init_was_killed(sv))
+		return;
 	describe(status, how);
 	switch (sv->phase) {
 	case STARTING:
@@ -346,15 +377,11 @@ static void on_exec_failed(struct supervisor *sv, int code, bool found)
 
 static void on_init_end(struct supervisor *sv)
 {
-	char how[64];
-
-	if (sv->phase == LOST) {
+	/* Init leaves once it has ended the tree of a lost engine. */
+	if (sv->phase == LOST)
 		over_failed(sv, SUPERVISOR_EXIT_FAILED);
-		return;
-	}
-	describe(reap(&sv->init_pid), how);
-	error_set(&sv->err, 0, "the sandbox ended before the command did (%s)", how);
-	over_failed(sv, SUPERVISOR_EXIT_FAILED);
+	else
+		init_ended(sv, reap(&sv->init_pid));
 }
 
 static void on_init(struct supervisor *sv)

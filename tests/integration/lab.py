@@ -353,7 +353,7 @@ class Lab:
         return finish(self.start(argv, who, **how), input, timeout)
 
     def _send_marker(self, token):
-        send = f"import socket; socket.socket(2, 2).sendto({token!r}, ({ROUTER4!r}, 9))"
+        send = f"import socket; socket.socket(2, 2).sendto({token!r}, ({HOLE[4]!r}, 9))"
         subprocess.run([*self.host.enter(), PYTHON, "-ISc", send], check=True)
 
     @contextlib.contextmanager

@@ -53,10 +53,15 @@ def test_path_search_passes_what_it_cant_run(sandbox, lab):
         folder.mkdir(exist_ok=True)
         (folder / "tool").write_text("#!/bin/sh\necho found\n")
         (folder / "tool").chmod(mode)
-    seen = sandbox("tool", env={"PATH": f"/no/such:{first}:{second}:/usr/bin:/bin"})
-    assert (seen.status, seen.out) == (0, "found\n"), seen
-    seen = sandbox("tool", env={"PATH": f"{first}"})
-    assert seen.status == 126, seen
+
+    def search(path):
+        return lab.run(["env", f"PATH={path}", *sandbox.program(), "tool"], sandbox.who)
+
+    found = search(f"/no/such:{first}:{second}:/usr/bin:/bin")
+    assert (found.status, found.out) == (0, "found\n"), found
+    assert search(first).status == 126
+    assert search(f"/no/such:{first}").status == 126
+    assert search("/no/such").status == 127
 
 
 @pytest.mark.parametrize("options, named", [
@@ -115,7 +120,8 @@ def test_resolver_environment_is_not_passed_on(sandbox):
 
 def test_directory_and_umask_are_kept(inside):
     assert inside("pwd", cwd="/usr/share").out == "/usr/share\n"
-    seen = inside("sh", "-c", "umask 0; exec \"$@\"", "sh", *inside.program(), "sh", "-c", "umask")
+    with_umask = ["sh", "-c", 'umask 0; exec "$@"', "sh"]
+    seen = inside.lab.run([*with_umask, *inside.program(), "sh", "-c", "umask"], inside.who)
     assert seen.out == "0000\n"
 
 

@@ -209,6 +209,8 @@ static void errno_has_an_icmp_code(void **state)
 	assert_int_equal(type << 8 | code, 1 << 8 | 1);
 	assert_true(packet_icmp_code(false, ENETUNREACH, &type, &code));
 	assert_int_equal(type << 8 | code, 1 << 8 | 0);
+	assert_true(packet_icmp_code(false, EADDRNOTAVAIL, &type, &code));
+	assert_int_equal(type << 8 | code, 1 << 8 | 0);
 	assert_false(packet_icmp_code(true, ETIMEDOUT, &type, &code));
 }
 
