@@ -8,6 +8,8 @@ childflow_lib_sources += \
 	netif/lwipopts.h \
 	netif/packet.c \
 	netif/packet.h \
+	netif/reass.c \
+	netif/reass.h \
 	netif/stack.c \
 	netif/stack.h \
 	netif/stack_conn.c \

@@ -87,9 +87,12 @@ static enum packet_status parse_v4(uint8_t *ip, size_t len, struct packet *pkt)
 		.l4 = ip + hlen,
 		.l4_len = total - hlen,
 	};
-	if (h->frag_off & htons(IP_MF | IP_OFFMASK))
-		return PACKET_FRAGMENT;
-	return PACKET_OK;
+	if (!(h->frag_off & htons(IP_MF | IP_OFFMASK)))
+		return PACKET_OK;
+	pkt->fragment.id = h->id;
+	pkt->fragment.offset = (ntohs(h->frag_off) & IP_OFFMASK) * 8;
+	pkt->fragment.more = h->frag_off & htons(IP_MF);
+	return PACKET_FRAGMENT;
 }
 
 /* ::ffff:0:0/96 and ::/96 but for :: and ::1 (RFC 4291 2.5.5): no address of a wire. */
@@ -102,6 +105,24 @@ static bool embeds_v4(const struct addr *a)
 	return memcmp(a->b, zero, 12) == 0 && (memcmp(a->b, zero, 15) != 0 || a->b[15] > 1);
 }
 
+/* RFC 8200 4.5 */
+static enum packet_status parse_v6_fragment(struct packet *pkt)
+{
+	struct ip6_frag h;
+
+	if (pkt->l4_len < sizeof(h))
+		return PACKET_MALFORMED;
+	memcpy(&h, pkt->l4, sizeof(h));
+	pkt->protocol = h.ip6f_nxt;
+	pkt->l4 += sizeof(h);
+	pkt->l4_len -= sizeof(h);
+	pkt->dont_fragment = false;
+	pkt->fragment.id = h.ip6f_ident;
+	pkt->fragment.offset = ntohs(h.ip6f_offlg & IP6F_OFF_MASK);
+	pkt->fragment.more = h.ip6f_offlg & IP6F_MORE_FRAG;
+	return PACKET_FRAGMENT;
+}
+
 static enum packet_status skip_extensions(struct packet *pkt)
 {
 	for (int i = 0; i < EXT_HEADERS_MAX; i++) {
@@ -112,7 +133,7 @@ static enum packet_status skip_extensions(struct packet *pkt)
 		case IPPROTO_DSTOPTS:
 			break;
 		case IPPROTO_FRAGMENT:
-			return PACKET_FRAGMENT;
+			return parse_v6_fragment(pkt);
 		case IPPROTO_ROUTING:
 			return PACKET_MALFORMED; /* RFC 5095; nobody needs a source route here */
 		default:

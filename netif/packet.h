@@ -27,10 +27,15 @@ struct packet {
 	size_t ip_len;
 	uint8_t *l4; /* what follows the IP headers */
 	size_t l4_len;
+	struct {
+		uint32_t id;
+		uint16_t offset; /* bytes */
+		bool more;
+	} fragment; /* on PACKET_FRAGMENT; l4 is its piece, protocol what it is a piece of */
 };
 
 /* Reads the IP packet in ip[0..len); pkt points into it. On PACKET_MARTIAN and
- * PACKET_FRAGMENT the IP header's fields are filled in too. */
+ * PACKET_FRAGMENT the rest is filled in too. */
 enum packet_status packet_parse(uint8_t *ip, size_t len, struct packet *pkt);
 
 /* The Internet checksum (RFC 1071) over data, with sum folded in; not complemented. */

@@ -29,6 +29,7 @@
 #include "lwip/init.h"
 #include "netif/gateway.h"
 #include "netif/lwip_hooks.h"
+#include "netif/reass.h"
 #include "netif/stack_internal.h"
 
 /* Pieces of one packet: header, and a pbuf per write that was not merged. */
@@ -220,7 +221,20 @@ struct pbuf *stack_input_begin(struct stack *st, const struct addr *src,
 	return pbuf_alloced_custom(PBUF_RAW, l4_len, PBUF_REF, &st->rx_pbuf, l4, l4_len);
 }
 
-static void input_ip(struct stack *st, const struct virtio_net_hdr *vh, uint8_t *ip, size_t len)
+static void input_ip(struct stack *st, uint8_t *ip, size_t len, bool verify);
+
+/* A piece of a datagram: goes on as a whole packet once the last piece has come. */
+static void input_fragment(struct stack *st, const struct packet *pkt)
+{
+	size_t len;
+	uint8_t *whole = reass_add(st->reass, pkt, uv_now(st->loop), &len);
+
+	if (whole)
+		input_ip(st, whole, len, true);
+}
+
+/* `verify` when the transport checksum is complete, so that it can be wrong. */
+static void input_ip(struct stack *st, uint8_t *ip, size_t len, bool verify)
 {
 	struct packet pkt;
 	enum packet_status status = packet_parse(ip, len, &pkt);
@@ -238,7 +252,7 @@ static void input_ip(struct stack *st, const struct virtio_net_hdr *vh, uint8_t 
 	if (!addr_eq(&pkt.src, child))
 		return stack_drop(st, STACK_DROP_SPOOFED);
 	if (status == PACKET_FRAGMENT)
-		return stack_drop(st, STACK_DROP_UNSUPPORTED);
+		return input_fragment(st, &pkt);
 	switch (pkt.protocol) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
@@ -253,7 +267,7 @@ static void input_ip(struct stack *st, const struct virtio_net_hdr *vh, uint8_t 
 		stack_icmp_error(st, pkt.ip, pkt.ip_len, &pkt.src, ENOPROTOOPT, 0);
 		return;
 	}
-	if (!(vh->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) && !packet_l4_sum_ok(&pkt))
+	if (verify && !packet_l4_sum_ok(&pkt))
 		return stack_drop(st, STACK_DROP_MALFORMED);
 	if (pkt.protocol == IPPROTO_TCP)
 		stack_tcp_input(st, &pkt);
@@ -272,7 +286,8 @@ static void on_rx(void *ctx, const struct virtio_net_hdr *vh, uint8_t *frame, si
 		return serve_arp(st, frame + PACKET_ETH_LEN, len - PACKET_ETH_LEN);
 	case ETH_P_IP:
 	case ETH_P_IPV6:
-		return input_ip(st, vh, frame + PACKET_ETH_LEN, len - PACKET_ETH_LEN);
+		return input_ip(st, frame + PACKET_ETH_LEN, len - PACKET_ETH_LEN,
+				!(vh->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM));
 	default:
 		stack_drop(st, STACK_DROP_UNSUPPORTED);
 	}
@@ -320,7 +335,10 @@ struct stack *stack_new(uv_loop_t *loop, struct link *link, const struct netplan
 	netif_set_default(&st->netif); /* the single one, as lwIP looks it up */
 	st->tcp = stack_tcp_new(st);
 	st->dgram = st->tcp ? stack_udp_new(st) : NULL;
-	if (!st->dgram) {
+	st->reass = st->dgram ? reass_new() : NULL;
+	if (!st->reass) {
+		if (st->dgram)
+			stack_udp_free(st);
 		if (st->tcp)
 			stack_tcp_free(st);
 		netif_remove(&st->netif);
@@ -359,6 +377,7 @@ void stack_free(struct stack *st)
 {
 	stack_tcp_free(st);
 	stack_udp_free(st);
+	reass_free(st->reass);
 	netif_remove(&st->netif);
 	free(st);
 }

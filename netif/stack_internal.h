@@ -19,6 +19,7 @@ struct stack {
 	struct netif netif;
 	struct tcp_table *tcp;
 	struct dgram_table *dgram;
+	struct reass *reass;
 	uv_prepare_t before_block;
 	uint64_t drops[STACK_DROP_COUNT];
 	/* The packet being read, as lwIP wants it. */

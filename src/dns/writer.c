@@ -120,9 +120,6 @@ void writer_cut(struct writer *w, size_t len)
 {
 	w->len = len;
 	w->full = false;
-	for (size_t i = 0; i < WRITER_SLOTS; i++)
-		if (w->slots[i] >= len)
-			w->slots[i] = 0;
 }
 
 void writer_set_flag(struct writer *w, uint16_t flag)

@@ -1,8 +1,8 @@
 /*
  * Writes a message front to back into a buffer of fixed size, with name compression.
  *
- * A write that doesn't fit sets `full` and writes nothing from then on; writer_cut() takes
- * the message back to a mark and makes it writable again.
+ * A write that doesn't fit sets `full`, and nothing is written from then on; the message is
+ * then taken back to a record's end with writer_cut() and finished.
  */
 #ifndef DNS_WRITER_H
 #define DNS_WRITER_H
@@ -46,7 +46,8 @@ size_t writer_record(struct writer *w, const struct name *owner, uint16_t type,
 /* Fills in the length of the data begun at `rdata`. False when it didn't fit. */
 bool writer_record_end(struct writer *w, size_t rdata);
 
-/* Takes back what was written since the message was `len` long. */
+/* Takes back what was written since the message was `len` long. No more records may follow:
+ * their names could point into what is gone. */
 void writer_cut(struct writer *w, size_t len);
 void writer_set_flag(struct writer *w, uint16_t flag);
 /* Sets a section's record count: 1 answer, 2 authority, 3 additional. */

@@ -277,12 +277,10 @@ static void init_ended(struct supervisor *sv, int status)
  */
 static bool init_was_killed(struct supervisor *sv)
 {
-	struct pollfd pair = { .fd = sv->init, .events = POLLIN };
-	char byte;
+	struct pollfd pair = { .fd = sv->init };
 	int status;
 
-	poll(&pair, 1, MOMENT_MS);
-	if (recv(sv->init, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+	if (poll(&pair, 1, MOMENT_MS) != 1 || !(pair.revents & POLLHUP))
 		return false;
 	status = reap(&sv->init_pid);
 	if (WIFSIGNALED(status))

@@ -16,7 +16,7 @@ from lab import Lab, finish
 from polling import poll
 
 PLAIN = os.environ.get("CHILDFLOW") == "plain"
-TOOLS = """busybox curl dig dnsmasq gcc git go ip nginx nsenter openssl ping setpriv tcpdump
+TOOLS = """busybox curl dig dnsmasq gcc git go ip nginx nsenter openssl ping setpriv
     unshare""".split()
 
 

@@ -50,6 +50,7 @@ HOST_PROHIBITED = {4: "93.184.219.3", 6: "2606:4700:9b::3"}
 CLOSED_PORT = 9  # nothing listens on it anywhere
 HOST_LOOPBACK_PORT = 8055  # a server on the host's own 127.0.0.1 and ::1
 
+DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"]
 USER_ID = 54321  # an ordinary user; needs no entry in passwd
 
 
@@ -245,25 +246,25 @@ class Lab:
                      f"ip -6 route add prohibit {HOST_PROHIBITED[6]}")  # fmt: skip
 
     def _serve(self, space, argv, **files):
-        self.servers.append(
-            subprocess.Popen([*space.enter(), *map(str, argv)], stdin=subprocess.DEVNULL, **files)
-        )
+        command = [*space.enter(), *DIES_WITH_US, *map(str, argv)]
+        self.servers.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, **files))
         return self.servers[-1]
+
+    def _serve_ready(self, space, argv):
+        """Starts a server that says when it is ready."""
+        assert self._serve(space, argv, stdout=subprocess.PIPE).stdout.readline() == b"ready\n"
 
     def _start_servers(self):
         run = self.top / "run"
         self.wire = capture.Wire(run / "wire.pcap", self._send_marker)
-        self.servers.append(self.wire.start(self.internet.enter()))
+        self._serve_ready(self.internet, [PYTHON, self.top / "bin/sniff.py", "wan", self.wire.path])
         self._start_nginx(run)
         for server, web in ((DNS, WEB), (OTHER_DNS, NOBODY)):
             self._start_dnsmasq(server, web)
         self.events = run / "events"
         self.events.touch()
-        ready = self._serve(
-            self.internet, [PYTHON, self.top / "bin/server.py", self.events, self.top / "www"],
-            stdout=subprocess.PIPE,
-        )  # fmt: skip
-        assert ready.stdout.readline() == b"ready\n"
+        server = [PYTHON, self.top / "bin/server.py", self.events, self.top / "www"]
+        self._serve_ready(self.internet, server)
         for loopback in ("127.0.0.1", "::1"):
             command = ["-m", "http.server", "--bind", loopback, "--directory", self.top / "www"]
             self._serve(self.host, [PYTHON, *command, HOST_LOOPBACK_PORT],
@@ -277,7 +278,7 @@ class Lab:
         listen = " ".join(f"listen {url_host(a)}:80; listen {url_host(a)}:443 ssl;"
                           for a in WEB.values())  # fmt: skip
         (run / "nginx.conf").write_text(f"""
-            user root root; daemon off; worker_processes 1; pid {run}/nginx.pid;
+            user root root; daemon off; master_process off; pid {run}/nginx.pid;
             error_log {run}/nginx.log;
             events {{ worker_connections 1024; }}
             http {{

@@ -1,5 +1,6 @@
 check_PROGRAMS += \
 	tests/unit/netif/test_packet \
+	tests/unit/netif/test_reass \
 	tests/unit/netif/test_stack \
 	tests/unit/netif/test_stack_tcp \
 	$(NULL)
