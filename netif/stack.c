@@ -221,24 +221,51 @@ struct pbuf *stack_input_begin(struct stack *st, const struct addr *src,
 	return pbuf_alloced_custom(PBUF_RAW, l4_len, PBUF_REF, &st->rx_pbuf, l4, l4_len);
 }
 
-static void input_ip(struct stack *st, uint8_t *ip, size_t len, bool verify);
-
-/* A piece of a datagram: goes on as a whole packet once the last piece has come. */
-static void input_fragment(struct stack *st, const struct packet *pkt)
+/* A whole packet from the child's own address. `verify` when its transport checksum is
+ * complete, so that it can be wrong. */
+static void input_packet(struct stack *st, const struct packet *pkt, bool verify)
 {
-	size_t len;
-	uint8_t *whole = reass_add(st->reass, pkt, uv_now(st->loop), &len);
-
-	if (whole)
-		input_ip(st, whole, len, true);
+	switch (pkt->protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+		break;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		if ((pkt->protocol == IPPROTO_ICMP) == pkt->v4)
+			return serve_icmp(st, pkt);
+		/* fall through */
+	default:
+		stack_drop(st, STACK_DROP_UNSUPPORTED);
+		stack_icmp_error(st, pkt->ip, pkt->ip_len, &pkt->src, ENOPROTOOPT, 0);
+		return;
+	}
+	if (verify && !packet_l4_sum_ok(pkt))
+		stack_drop(st, STACK_DROP_MALFORMED);
+	else if (pkt->protocol == IPPROTO_TCP)
+		stack_tcp_input(st, pkt);
+	else
+		stack_udp_input(st, pkt);
 }
 
-/* `verify` when the transport checksum is complete, so that it can be wrong. */
-static void input_ip(struct stack *st, uint8_t *ip, size_t len, bool verify)
+/* A piece of a datagram: goes on as a whole packet once the last piece has come. */
+static void input_fragment(struct stack *st, const struct packet *piece)
+{
+	struct packet pkt;
+	size_t len;
+	uint8_t *whole = reass_add(st->reass, piece, uv_now(st->loop), &len);
+
+	if (!whole)
+		return;
+	if (packet_parse(whole, len, &pkt) != PACKET_OK)
+		return stack_drop(st, STACK_DROP_MALFORMED);
+	pkt.dont_fragment = false; /* its sender has fragmented it */
+	input_packet(st, &pkt, true);
+}
+
+static void input_ip(struct stack *st, const struct virtio_net_hdr *vh, uint8_t *ip, size_t len)
 {
 	struct packet pkt;
 	enum packet_status status = packet_parse(ip, len, &pkt);
-	const struct addr *child;
 
 	if (status == PACKET_MALFORMED)
 		return stack_drop(st, STACK_DROP_MALFORMED);
@@ -248,31 +275,11 @@ static void input_ip(struct stack *st, uint8_t *ip, size_t len, bool verify)
 		return;
 	if (gateway_is_noise(&pkt))
 		return stack_drop(st, STACK_DROP_NOISE);
-	child = pkt.v4 ? &st->plan.child4 : &st->plan.child6;
-	if (!addr_eq(&pkt.src, child))
+	if (!addr_eq(&pkt.src, pkt.v4 ? &st->plan.child4 : &st->plan.child6))
 		return stack_drop(st, STACK_DROP_SPOOFED);
 	if (status == PACKET_FRAGMENT)
 		return input_fragment(st, &pkt);
-	switch (pkt.protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-		break;
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
-		if ((pkt.protocol == IPPROTO_ICMP) == pkt.v4)
-			return serve_icmp(st, &pkt);
-		/* fall through */
-	default:
-		stack_drop(st, STACK_DROP_UNSUPPORTED);
-		stack_icmp_error(st, pkt.ip, pkt.ip_len, &pkt.src, ENOPROTOOPT, 0);
-		return;
-	}
-	if (verify && !packet_l4_sum_ok(&pkt))
-		return stack_drop(st, STACK_DROP_MALFORMED);
-	if (pkt.protocol == IPPROTO_TCP)
-		stack_tcp_input(st, &pkt);
-	else
-		stack_udp_input(st, &pkt);
+	input_packet(st, &pkt, !(vh->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM));
 }
 
 static void on_rx(void *ctx, const struct virtio_net_hdr *vh, uint8_t *frame, size_t len)
@@ -286,8 +293,7 @@ static void on_rx(void *ctx, const struct virtio_net_hdr *vh, uint8_t *frame, si
 		return serve_arp(st, frame + PACKET_ETH_LEN, len - PACKET_ETH_LEN);
 	case ETH_P_IP:
 	case ETH_P_IPV6:
-		return input_ip(st, frame + PACKET_ETH_LEN, len - PACKET_ETH_LEN,
-				!(vh->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM));
+		return input_ip(st, vh, frame + PACKET_ETH_LEN, len - PACKET_ETH_LEN);
 	default:
 		stack_drop(st, STACK_DROP_UNSUPPORTED);
 	}

@@ -83,7 +83,7 @@ struct resolver {
 	struct endpoint servers[RESOLVER_SERVERS_MAX];
 	size_t n_servers;
 	struct lane lanes[LANES];
-	struct list waiting; /* asks by hop_at */
+	struct list waiting; /* asks by hop_at, in order but for a tick */
 	unsigned queries;
 	uint64_t uses;
 	unsigned handles; /* not closed yet */
@@ -479,7 +479,7 @@ static void on_tick(uv_timer_t *timer)
 			ask_finish(ask, NULL, 0);
 			continue;
 		}
-		ask->hop_at = now + HOP_MS;
+		ask->hop_at += HOP_MS;
 		list_del(&ask->node);
 		list_add_tail(&r->waiting, &ask->node);
 		ask_advance(ask);

@@ -299,7 +299,7 @@ class Lab:
         long_text = ",".join(f"{n:03}{'x' * 197}" for n in range(20))
         self._serve(self.internet, [
             "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
-            "--user=root", "--group=root", "--pid-file=", "--log-facility=/dev/null",
+            "--user=", "--group=", "--pid-file=", "--log-facility=/dev/null",
             "--bind-interfaces", *(f"--listen-address={a}" for a in server.values()),
             "--local=/example.net/", "--local-ttl=60",
             f"--host-record=www.example.net,{web[4]},{web[6]}",
