@@ -34,7 +34,7 @@ struct packet {
 	} fragment; /* on PACKET_FRAGMENT; l4 is its piece, protocol what it is a piece of */
 };
 
-/* Reads the IP packet in ip[0..len); pkt points into it. On PACKET_MARTIAN and
+/* Reads the IP packet in ip[0..len), aligned to 4; pkt points into it. On PACKET_MARTIAN and
  * PACKET_FRAGMENT the rest is filled in too. */
 enum packet_status packet_parse(uint8_t *ip, size_t len, struct packet *pkt);
 

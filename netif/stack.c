@@ -362,6 +362,11 @@ void stack_flush(struct stack *st)
 	stack_tcp_flush(st);
 }
 
+void stack_timer(struct stack *st)
+{
+	stack_tcp_timer(st);
+}
+
 size_t stack_connections(const struct stack *st)
 {
 	return stack_tcp_count(st);

@@ -39,6 +39,9 @@ struct stack *stack_new(uv_loop_t *loop, struct link *link, const struct netplan
  * blocks; for tests. */
 void stack_flush(struct stack *st);
 
+/* One tick of lwIP's 250 ms clock. Runs by itself while a connection needs it; for tests. */
+void stack_timer(struct stack *st);
+
 /* Parked attempts, open connections and connections that lwIP still has to finish. */
 size_t stack_connections(const struct stack *st);
 /* Frames not taken, by reason. */

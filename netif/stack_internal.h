@@ -42,6 +42,7 @@ void stack_to_lwip(const struct addr *a, ip_addr_t *out);
 struct tcp_table *stack_tcp_new(struct stack *st);
 void stack_tcp_input(struct stack *st, const struct packet *pkt);
 void stack_tcp_flush(struct stack *st);
+void stack_tcp_timer(struct stack *st);
 size_t stack_tcp_count(const struct stack *st);
 /* The largest segment the child takes on the connection of a packet we send; 0 for none. */
 uint16_t stack_tcp_mss(const struct stack *st, const struct addr *remote,

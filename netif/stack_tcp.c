@@ -113,9 +113,9 @@ static void destroy(struct conn *c)
 /* --- timers --- */
 
 /* Shows lwIP all connections that wait for something, then learns who is left. */
-static void on_timer(uv_timer_t *timer)
+void stack_tcp_timer(struct stack *st)
 {
-	struct tcp_table *t = container_of(timer, struct tcp_table, timer);
+	struct tcp_table *t = st->tcp;
 	struct list *pos, *tmp;
 
 	list_for_each (pos, tmp, &t->tick) {
@@ -140,6 +140,11 @@ static void on_timer(uv_timer_t *timer)
 		c->timer_alive = false;
 		conn_unmount(c);
 	}
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	stack_tcp_timer(container_of(timer, struct tcp_table, timer)->st);
 }
 
 void stack_tcp_tick(struct conn *c, bool needed)

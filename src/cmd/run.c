@@ -135,8 +135,8 @@ static int render_hosts(struct run *run, const struct hosts *table, struct error
 
 	if (!host)
 		return -1;
-	text = hosts_render(table, run->engine.hosts_text, run->engine.hosts_len, host, host_len,
-			    &len);
+	text = hosts_render(table, run->engine.hosts_text, run->engine.hosts_len, host,
+			    host_len, &len);
 	return add_etc(run, "hosts", text, len, err);
 }
 

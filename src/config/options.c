@@ -17,7 +17,12 @@
 #define DRAIN_TIMEOUT_DEFAULT_MS 30000
 #define SECONDS_MAX 1000000
 
-enum group { GROUP_NAMES, GROUP_RUN, GROUP_MESSAGES, GROUP_INFO };
+enum group {
+	GROUP_NAMES,
+	GROUP_RUN,
+	GROUP_MESSAGES,
+	GROUP_INFO,
+};
 
 static const char *const group_titles[] = {
 	[GROUP_NAMES] = "Names",
@@ -41,8 +46,8 @@ struct option {
 	char letter;	  /* short, or 0 */
 	enum type type;
 	bool repeats;
-	bool ends;	  /* nothing behind it counts */
-	size_t offset;	  /* in struct config */
+	bool ends;	   /* nothing behind it counts */
+	size_t offset;	   /* in struct config */
 	size_t set_offset; /* of the bool of TYPE_ADDRESS */
 	const char *value; /* its name in the help; NULL for flags */
 	enum group group;
@@ -51,28 +56,32 @@ struct option {
 
 #define AT(field) .offset = offsetof(struct config, field)
 
+/* clang-format off */
 static const struct option table[] = {
 	{ "dns", 'd', TYPE_ADDRESS, AT(dns), .set_offset = offsetof(struct config, dns_set),
 	  .value = "ADDR", .group = GROUP_NAMES,
 	  .help = "ask this DNS server (IPv4 or IPv6 address) instead of the host's" },
-	{ "hosts-file", 0, TYPE_PATH, AT(hosts_file), .value = "FILE", .group = GROUP_NAMES,
+	{ "hosts-file", 0, TYPE_PATH, AT(hosts_file),
+	  .value = "FILE", .group = GROUP_NAMES,
 	  .help = "names in FILE (as in /etc/hosts) have the addresses given there" },
-	{ "drain-timeout", 0, TYPE_SECONDS, AT(drain_timeout_ms), .value = "SECONDS",
-	  .group = GROUP_RUN,
-	  .help = "after the command's end wait at most so long until everything it has\n"
-		  "sent is delivered (default 30)" },
-	{ "log-level", 0, TYPE_LOG_LEVEL, AT(log_level), .value = "LEVEL",
-	  .group = GROUP_MESSAGES,
+	{ "drain-timeout", 0, TYPE_SECONDS, AT(drain_timeout_ms),
+	  .value = "SECONDS", .group = GROUP_RUN,
+	  .help = "after the command's end wait at most so long until everything\n"
+		  "it has sent is delivered (default 30)" },
+	{ "log-level", 0, TYPE_LOG_LEVEL, AT(log_level),
+	  .value = "LEVEL", .group = GROUP_MESSAGES,
 	  .help = "quiet, error, warn, info or debug (default warn)" },
 	{ "quiet", 'q', TYPE_QUIETER, AT(log_level), .group = GROUP_MESSAGES,
 	  .help = "say nothing but why a run has failed" },
 	{ "verbose", 'v', TYPE_LOUDER, .repeats = true, AT(log_level),
-	  .group = GROUP_MESSAGES, .help = "say more; -vv says most" },
+	  .group = GROUP_MESSAGES,
+	  .help = "say more; -vv says most" },
 	{ "help", 'h', TYPE_TRUE, .ends = true, AT(show_help), .group = GROUP_INFO,
 	  .help = "print this text" },
 	{ "version", 'V', TYPE_TRUE, .ends = true, AT(show_version), .group = GROUP_INFO,
 	  .help = "print the version" },
 };
+/* clang-format on */
 
 /* --- values --- */
 
@@ -208,18 +217,20 @@ static int unknown_long(struct parser *p, const char *name, size_t len)
 		}
 	}
 	if (nearest)
-		return error_cure(p->err, "Did you mean --%s? All options: childflow --help.",
+		return error_cure(p->err,
+				  "Did you mean --%s? All options: childflow --help.",
 				  nearest->name);
-	return error_cure(p->err, "All options: childflow --help. Options of the command stand "
-				  "behind it: childflow -- COMMAND %.*s", (int)MIN(len + 2, 66),
-			  name - 2);
+	return error_cure(p->err,
+			  "All options: childflow --help. Options of the command stand "
+			  "behind it: childflow -- COMMAND %.*s",
+			  (int)MIN(len + 2, 66), name - 2);
 }
 
 static int missing_value(struct parser *p, const struct option *o)
 {
 	error_set(p->err, 0, "--%s needs a value", o->name);
-	return error_cure(p->err, "Write --%s %s, where %s is %s.", o->name, o->value, o->value,
-			  expectations[o->type]);
+	return error_cure(p->err, "Write --%s %s, where %s is %s.", o->name, o->value,
+			  o->value, expectations[o->type]);
 }
 
 /* The value in the next word. */
@@ -244,7 +255,8 @@ static int apply(struct parser *p, const struct option *o, char *attached)
 	}
 	p->seen[o - table] = true;
 	if (!o->value && attached) {
-		error_set(p->err, 0, "--%s takes no value, but has '%.64s'", o->name, attached);
+		error_set(p->err, 0, "--%s takes no value, but has '%.64s'", o->name,
+			  attached);
 		return error_cure(p->err, "Leave the value out.");
 	}
 	if (o->value && !text)
@@ -254,7 +266,8 @@ static int apply(struct parser *p, const struct option *o, char *attached)
 	if (!store(p->cfg, o, text)) {
 		error_set(p->err, 0, "--%s: '%.100s' is not %s", o->name, text,
 			  expectations[o->type]);
-		return error_cure(p->err, "Write --%s %s, or leave it out.", o->name, o->value);
+		return error_cure(p->err, "Write --%s %s, or leave it out.", o->name,
+				  o->value);
 	}
 	p->done = o->ends;
 	return 0;
@@ -266,7 +279,8 @@ static int parse_long(struct parser *p, char *word)
 	char *attached = word[len] ? word + len + 1 : NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		if (strlen(table[i].name) == len && strncmp(table[i].name, word, len) == 0)
+		if (strlen(table[i].name) == len &&
+		    strncmp(table[i].name, word, len) == 0)
 			return apply(p, &table[i], attached);
 	}
 	return unknown_long(p, word, len);
@@ -303,7 +317,9 @@ static int parse_letters(struct parser *p, char *word)
 
 int options_parse(struct config *cfg, int argc, char **argv, struct error *err)
 {
-	struct parser p = { .cfg = cfg, .argc = argc, .next = 1, .argv = argv, .err = err };
+	struct parser p = {
+		.cfg = cfg, .argc = argc, .next = 1, .argv = argv, .err = err
+	};
 
 	while (p.next < argc && !p.done) {
 		char *word = argv[p.next];
@@ -314,7 +330,8 @@ int options_parse(struct config *cfg, int argc, char **argv, struct error *err)
 		p.next++;
 		if (strcmp(word, "--") == 0)
 			break;
-		ret = word[1] == '-' ? parse_long(&p, word + 2) : parse_letters(&p, word + 1);
+		ret = word[1] == '-' ? parse_long(&p, word + 2) :
+				       parse_letters(&p, word + 1);
 		if (ret < 0)
 			return -1;
 	}
@@ -322,8 +339,9 @@ int options_parse(struct config *cfg, int argc, char **argv, struct error *err)
 		return 0;
 	if (p.next >= argc) {
 		error_set(err, 0, "there is no command to run");
-		return error_cure(err, "Write childflow [OPTIONS] -- COMMAND [ARGUMENTS], or "
-				       "childflow --help.");
+		return error_cure(err,
+				  "Write childflow [OPTIONS] -- COMMAND [ARGUMENTS], or "
+				  "childflow --help.");
 	}
 	cfg->command = argv + p.next;
 	return 0;
@@ -356,7 +374,8 @@ static void help_row(FILE *out, const struct option *o)
 	for (const char *line = o->help; line;) {
 		int len = strcspn(line, "\n");
 
-		fprintf(out, "%*s%.*s\n", line == o->help ? 0 : HELP_COLUMN, "", len, line);
+		fprintf(out, "%*s%.*s\n", line == o->help ? 0 : HELP_COLUMN, "", len,
+			line);
 		line = line[len] ? line + len + 1 : NULL;
 	}
 }
@@ -364,8 +383,8 @@ static void help_row(FILE *out, const struct option *o)
 void options_help(FILE *out)
 {
 	fputs("Usage: childflow [OPTIONS] [--] COMMAND [ARGUMENTS]\n\n"
-	      "Runs COMMAND and all it starts in a network of its own. Every connection goes\n"
-	      "through childflow, which needs no privileges for it.\n",
+	      "Runs COMMAND and all it starts in a network of its own. Every connection\n"
+	      "goes through childflow, which needs no privileges for it.\n",
 	      out);
 	for (size_t g = 0; g < ARRAY_SIZE(group_titles); g++) {
 		fprintf(out, "\n%s:\n", group_titles[g]);
@@ -378,7 +397,8 @@ void options_help(FILE *out)
 	      "  childflow -- curl https://example.org/\n"
 	      "  childflow --dns 9.9.9.9 -- dig example.org\n"
 	      "  childflow --hosts-file ./hosts -- ./run-tests --all\n"
-	      "\nExit status: the command's own; 128+N when signal N ended it; 125 when childflow\n"
-	      "failed, 126 when the command can't be executed, 127 when it is not found.\n",
+	      "\nExit status: the command's own; 128+N when signal N ended it; 125 when\n"
+	      "childflow failed, 126 when the command can't be executed, 127 when it is\n"
+	      "not found.\n",
 	      out);
 }

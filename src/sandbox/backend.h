@@ -23,8 +23,8 @@ struct backend_ops {
 	/* Supervisor, when `init` waits in its new namespaces: what only outside can do. */
 	int (*enter)(struct backend *be, pid_t init, struct error *err);
 	/* Init: makes the link, fills in plan->ipv6, gives the engine's descriptors. */
-	int (*attach)(struct backend *be, struct netplan *plan, int fds[static PROTO_FD_COUNT],
-		      struct error *err);
+	int (*attach)(struct backend *be, struct netplan *plan,
+		      int fds[static PROTO_FD_COUNT], struct error *err);
 	/* Init, when the engine is gone: nothing may pass any more, at once. */
 	void (*detach)(struct backend *be);
 	/* Where a step of process `pid` has failed: adds cause and cure to err if known. */

@@ -55,7 +55,8 @@ static int restore_signals(const struct command_signals *signals, struct error *
 {
 	const struct sigaction dfl = { .sa_handler = SIG_DFL };
 
-	if (sigaction(SIGPIPE, &dfl, NULL) < 0 || sigaction(SIGCHLD, &signals->child, NULL) < 0 ||
+	if (sigaction(SIGPIPE, &dfl, NULL) < 0 ||
+	    sigaction(SIGCHLD, &signals->child, NULL) < 0 ||
 	    sigprocmask(SIG_SETMASK, &signals->mask, NULL) < 0)
 		return error_set(err, errno, "restore the signals");
 	return 0;

@@ -36,7 +36,12 @@
 
 #define GRACE_MS 2000
 
-enum phase { RUNNING, ENDING, KILLED, EMPTY };
+enum phase {
+	RUNNING,
+	ENDING,
+	KILLED,
+	EMPTY,
+};
 
 struct init {
 	const struct init_setup *setup;
@@ -82,7 +87,8 @@ static int set_up_process(const struct init *in, struct error *err)
 {
 	/* The supervisor is outside of this PID namespace, so getppid() can't tell whether
 	 * it has died before this; its pair can. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NAME, "childflow-init") < 0)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+	    prctl(PR_SET_NAME, "childflow-init") < 0)
 		return error_set(err, errno, "set up init");
 	return ns_keep_fds(in->setup->supervisor, in->setup->engine, err);
 }
@@ -92,7 +98,8 @@ static void await_entered(const struct init *in)
 	struct proto_msg msg;
 
 	/* Whatever else comes is the end: the supervisor has its own words for that. */
-	if (proto_recv(in->setup->supervisor, &msg, NULL, 0) != 1 || msg.type != PROTO_ENTERED)
+	if (proto_recv(in->setup->supervisor, &msg, NULL, 0) != 1 ||
+	    msg.type != PROTO_ENTERED)
 		_exit(EXIT_FAILURE);
 }
 
@@ -280,7 +287,8 @@ static void serve(struct init *in)
 	};
 
 	for (;;) {
-		if (poll(polls, ARRAY_SIZE(polls), time_left_ms(in)) < 0 && errno != EINTR)
+		if (poll(polls, ARRAY_SIZE(polls), time_left_ms(in)) < 0 &&
+		    errno != EINTR)
 			_exit(EXIT_FAILURE);
 		if (polls[0].revents)
 			on_child_signal(in);

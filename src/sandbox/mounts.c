@@ -85,7 +85,8 @@ static int stage(const struct mounts_setup *setup, struct error *err)
 		if (write_file(path, f->text, f->len, err) < 0)
 			return -1;
 	}
-	if (mount(NULL, STAGE, NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
+	if (mount(NULL, STAGE, NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV,
+		  NULL) < 0)
 		return error_set(err, errno, "make the tmpfs read-only");
 	return 0;
 }
@@ -108,8 +109,10 @@ static int cover_file(const char *name, struct error *err)
 		return 0;
 	error_set(err, errno, "mount our file on %s", to);
 	if (err->code == ENOENT)
-		error_cure(err, "Create an empty %s: it is needed to mount on, as an overlay "
-				"over /etc is not possible here.", to);
+		error_cure(err,
+			   "Create an empty %s to mount on: the kernel allows no overlay "
+			   "over /etc here.",
+			   to);
 	return -1;
 }
 
@@ -131,8 +134,8 @@ static int hide_resolvers(struct error *err)
 	for (size_t i = 0; i < ARRAY_SIZE(resolver_places); i++) {
 		const char *place = resolver_places[i];
 
-		if (mount(STAGE_EMPTY, place, NULL, MS_BIND, NULL) < 0 && errno != ENOENT &&
-		    errno != ENOTDIR)
+		if (mount(STAGE_EMPTY, place, NULL, MS_BIND, NULL) < 0 &&
+		    errno != ENOENT && errno != ENOTDIR)
 			return error_set(err, errno, "hide %s", place);
 	}
 	return 0;
@@ -151,8 +154,8 @@ static int mount_sys(const struct mounts_setup *setup, int cgroup, struct error 
 		ret = mount("sysfs", "/sys", "sysfs", flags | MS_RDONLY, NULL);
 	if (ret < 0)
 		return error_set(err, errno, "mount a new /sys");
-	if (cgroup >= 0 && move_mount(cgroup, "", AT_FDCWD, CGROUP,
-				      MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (cgroup >= 0 &&
+	    move_mount(cgroup, "", AT_FDCWD, CGROUP, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return error_set(err, errno, "put " CGROUP " back");
 	return 0;
 }
@@ -163,9 +166,11 @@ static int mount_proc(struct error *err)
 		return 0;
 	error_set(err, errno, "mount a new /proc");
 	if (err->code == EPERM)
-		error_cure(err, "Parts of /proc are hidden here, as container engines do it, and "
-				"the kernel then allows no new one: unmask it (docker run "
-				"--security-opt systempaths=unconfined) or run childflow outside.");
+		error_cure(err,
+			   "Parts of /proc are hidden here, as container engines do it; "
+			   "the kernel then allows no new one. Unmask it (docker run "
+			   "--security-opt systempaths=unconfined) or run childflow "
+			   "outside.");
 	return -1;
 }
 
@@ -179,7 +184,8 @@ static bool is_below(const char *path, const char *dir)
 /* The old directory may lie under a new mount: there it would still show the host's. */
 static int return_to(const char *cwd, struct error *err)
 {
-	bool covered = is_below(cwd, "/etc") || is_below(cwd, "/proc") || is_below(cwd, "/sys");
+	bool covered = is_below(cwd, "/etc") || is_below(cwd, "/proc") ||
+		       is_below(cwd, "/sys");
 
 	for (size_t i = 0; i < ARRAY_SIZE(resolver_places); i++)
 		covered |= is_below(cwd, resolver_places[i]);
@@ -204,8 +210,9 @@ int mounts_set_up(const struct mounts_setup *setup, struct error *err)
 			   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	if (cgroup < 0 && errno != ENOENT)
 		return error_set(err, errno, "open_tree " CGROUP);
-	if (stage(setup, err) < 0 || cover_etc(setup, err) < 0 || hide_resolvers(err) < 0 ||
-	    mount_sys(setup, cgroup, err) < 0 || mount_proc(err) < 0)
+	if (stage(setup, err) < 0 || cover_etc(setup, err) < 0 ||
+	    hide_resolvers(err) < 0 || mount_sys(setup, cgroup, err) < 0 ||
+	    mount_proc(err) < 0)
 		return -1;
 	return return_to(cwd, err);
 }
@@ -215,7 +222,8 @@ static int make_readonly(const char *path, struct error *err)
 	if (mount(path, path, NULL, MS_BIND, NULL) < 0)
 		return errno == ENOENT ? 0 : error_set(err, errno, "bind %s", path);
 	if (mount(NULL, path, NULL,
-		  MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+		  MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  NULL) < 0)
 		return error_set(err, errno, "make %s read-only", path);
 	return 0;
 }

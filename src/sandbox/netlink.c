@@ -21,8 +21,10 @@
 
 #include "base/util.h"
 
-#define LOOPBACK_INDEX 1 /* LOOPBACK_IFINDEX of linux/netdevice.h: the same in each namespace */
-#define TX_QUEUE_LEN 10000 /* a burst of 10,000 connections must fit; the default is 500 */
+/* LOOPBACK_IFINDEX of linux/netdevice.h: the same in each namespace. */
+#define LOOPBACK_INDEX 1
+/* A burst of as many connections must fit. The default is 500. */
+#define TX_QUEUE_LEN 10000
 
 static void *reserve(struct netlink_batch *b, size_t len)
 {
@@ -35,8 +37,8 @@ static void *reserve(struct netlink_batch *b, size_t len)
 }
 
 /* Begins a request; `body` is the fixed struct behind its header. Ended by end(). */
-static struct nlmsghdr *begin(struct netlink_batch *b, const char *what, int type, int flags,
-			      const void *body, size_t body_len)
+static struct nlmsghdr *begin(struct netlink_batch *b, const char *what, int type,
+			      int flags, const void *body, size_t body_len)
 {
 	struct nlmsghdr *h = reserve(b, NLMSG_HDRLEN);
 
@@ -149,8 +151,8 @@ static void neighbour(struct netlink_batch *b, const char *what, int index,
 		.ndm_ifindex = index,
 		.ndm_state = NUD_PERMANENT,
 	};
-	struct nlmsghdr *h = begin(b, what, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, &body,
-				   sizeof(body));
+	struct nlmsghdr *h = begin(b, what, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE,
+				   &body, sizeof(body));
 
 	put_addr(b, NDA_DST, a);
 	put(b, NDA_LLADDR, mac, 6);
@@ -167,8 +169,8 @@ static void default_route(struct netlink_batch *b, const char *what, int index,
 		.rtm_scope = RT_SCOPE_UNIVERSE,
 		.rtm_type = RTN_UNICAST,
 	};
-	struct nlmsghdr *h = begin(b, what, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &body,
-				   sizeof(body));
+	struct nlmsghdr *h = begin(b, what, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL,
+				   &body, sizeof(body));
 
 	put_addr(b, RTA_GATEWAY, gateway);
 	put_u32(b, RTA_OIF, index);
@@ -214,8 +216,9 @@ static int check_answers(const struct netlink_batch *b, const void *bytes, size_
 	for (h = bytes; NLMSG_OK(h, len); h = NLMSG_NEXT(h, len)) {
 		const struct nlmsgerr *e = NLMSG_DATA(h);
 
-		if (h->nlmsg_type != NLMSG_ERROR || h->nlmsg_len < NLMSG_LENGTH(sizeof(*e)) ||
-		    h->nlmsg_seq == 0 || h->nlmsg_seq > b->count)
+		if (h->nlmsg_type != NLMSG_ERROR ||
+		    h->nlmsg_len < NLMSG_LENGTH(sizeof(*e)) || h->nlmsg_seq == 0 ||
+		    h->nlmsg_seq > b->count)
 			return error_set(err, EPROTO, "configure the network");
 		if (e->error)
 			return error_set(err, -e->error, "%s", b->what[h->nlmsg_seq - 1]);

@@ -55,9 +55,11 @@ int ns_sysctls(const struct netplan *plan, struct error *err)
 		/* The path ends in this machine: BBR's pacing would only slow uploads down. */
 		{ "/proc/sys/net/ipv4/tcp_congestion_control", "reno", false },
 		/* The tap outlives the engine; its routes must not (rootless.c). */
-		{ "/proc/sys/net/ipv4/conf/" NETPLAN_IFNAME "/ignore_routes_with_linkdown",
+		{ "/proc/sys/net/ipv4/conf/" NETPLAN_IFNAME
+		  "/ignore_routes_with_linkdown",
 		  "1", false },
-		{ "/proc/sys/net/ipv6/conf/" NETPLAN_IFNAME "/ignore_routes_with_linkdown",
+		{ "/proc/sys/net/ipv6/conf/" NETPLAN_IFNAME
+		  "/ignore_routes_with_linkdown",
 		  "1", true },
 		/* Counted here and below: the command's own namespace and no other. */
 		{ "/proc/sys/user/max_user_namespaces", "1", false },

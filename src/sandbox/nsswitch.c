@@ -13,7 +13,8 @@ static bool is_hosts_line(const char *line, size_t len)
 
 	while (line < end && (*line == ' ' || *line == '\t'))
 		line++;
-	if ((size_t)(end - line) < strlen("hosts") || strncmp(line, "hosts", strlen("hosts")))
+	if ((size_t)(end - line) < strlen("hosts") ||
+	    strncmp(line, "hosts", strlen("hosts")))
 		return false;
 	line += strlen("hosts");
 	while (line < end && (*line == ' ' || *line == '\t'))

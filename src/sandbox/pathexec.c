@@ -61,7 +61,8 @@ static int list_candidates(struct pathexec *pe, const char *name, const char *pa
 	}
 }
 
-int pathexec_prepare(struct pathexec *pe, char **argv, const char *path, struct error *err)
+int pathexec_prepare(struct pathexec *pe, char **argv, const char *path,
+		     struct error *err)
 {
 	size_t argc = 0;
 

@@ -24,7 +24,8 @@ struct pathexec_result {
  * the value of PATH or NULL for the system's default. The program lives until exec: there
  * is no counterpart that frees.
  */
-int pathexec_prepare(struct pathexec *pe, char **argv, const char *path, struct error *err);
+int pathexec_prepare(struct pathexec *pe, char **argv, const char *path,
+		     struct error *err);
 
 /* Executes the first candidate that can be; returns only if none can. */
 struct pathexec_result pathexec_run(const struct pathexec *pe, char **envp);

@@ -66,59 +66,79 @@ static int explain_limit(struct error *err)
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
 		char path[64];
 
-		snprintf(path, sizeof(path), "/proc/sys/user/max_%s_namespaces", limits[i]);
+		snprintf(path, sizeof(path), "/proc/sys/user/max_%s_namespaces",
+			 limits[i]);
 		if (sysctl_number(path) == 0)
-			return error_cure(err, "The limit is 0: sysctl -w user.max_%s_namespaces"
-					       "=10000 (as root) allows them.", limits[i]);
+			return error_cure(err,
+					  "The limit is 0; as root, sysctl -w "
+					  "user.max_%s_namespaces=10000 allows them.",
+					  limits[i]);
 	}
-	return error_cure(err, "A limit on namespaces is reached (sysctl user.max_*_namespaces), "
-			       "they are nested too deep, or this is inside another childflow, "
-			       "which allows no further ones.");
+	return error_cure(err,
+			  "A limit is reached (sysctl user.max_*_namespaces), they are "
+			  "nested too deep, or this is inside another childflow, which "
+			  "allows no further ones.");
+}
+
+static const char *why_forbidden(void)
+{
+	if (sysctl_number("/proc/sys/kernel/unprivileged_userns_clone") == 0)
+		return "Users may make none here; as root, sysctl -w "
+		       "kernel.unprivileged_userns_clone=1 allows it.";
+	if (looks_chrooted())
+		return "The kernel makes no user namespaces inside a chroot: enter the "
+		       "directory with pivot_root (bwrap, systemd-nspawn) instead.";
+	if (seccomp_filtered())
+		return "A seccomp filter forbids it, as container engines set: allow "
+		       "clone3 and mount (docker run --security-opt seccomp=unconfined) "
+		       "or run childflow outside.";
+	return "A security module may forbid it, or this user has no id in the namespace "
+	       "it is in: see the kernel's log and /proc/self/uid_map.";
 }
 
 int preflight_namespaces(int code, struct error *err)
 {
 	error_set(err, code, "create user, network, mount and PID namespaces");
-	if (code == ENOSPC || code == EUSERS)
+	switch (code) {
+	case ENOSPC:
+	case EUSERS:
 		return explain_limit(err);
-	if (code == EINVAL || code == ENOSYS)
-		return error_cure(err, "The kernel is too old or built without namespaces.");
-	if (code != EPERM && code != EACCES)
+	case EINVAL:
+	case ENOSYS:
+		return error_cure(err,
+				  "The kernel is too old or was built without them.");
+	case EPERM:
+	case EACCES:
+		return error_cure(err, "%s", why_forbidden());
+	default:
 		return -1;
-	if (sysctl_number("/proc/sys/kernel/unprivileged_userns_clone") == 0)
-		return error_cure(err, "Users may not make namespaces here: sysctl -w "
-				       "kernel.unprivileged_userns_clone=1 (as root) allows it.");
-	if (looks_chrooted())
-		return error_cure(err, "The kernel makes no user namespaces inside a chroot: "
-				       "enter the directory with pivot_root (unshare -R, bwrap, "
-				       "systemd-nspawn) instead.");
-	if (seccomp_filtered())
-		return error_cure(err, "A seccomp filter forbids it, as container engines set: "
-				       "allow clone3 and mount there (docker run --security-opt "
-				       "seccomp=unconfined) or run childflow outside.");
-	return error_cure(err, "A security module may forbid it: see the kernel's log.");
+	}
 }
 
 int preflight_tun(int code, const char *what, struct error *err)
 {
+	static const struct {
+		int code;
+		const char *cure;
+	} rows[] = {
+		{ ENOENT,
+		  "As root, modprobe tun loads the driver; in a container pass the "
+		  "device in (--device /dev/net/tun)." },
+		{ ENODEV, "As root, modprobe tun loads the driver." },
+		{ ENXIO, "As root, modprobe tun loads the driver." },
+		{ EACCES,
+		  "As root, chmod 0666 /dev/net/tun lets users open it. The device "
+		  "gives no rights by itself, and 0666 is udev's default." },
+		{ EPERM, "A device policy forbids it, as container engines set: pass the "
+			 "device in (--device /dev/net/tun)." },
+	};
+
 	error_set(err, code, "%s", what);
-	switch (code) {
-	case ENOENT:
-		return error_cure(err, "Load the driver (modprobe tun, as root); in a container "
-				       "pass the device in (--device /dev/net/tun).");
-	case ENODEV:
-	case ENXIO:
-		return error_cure(err, "The driver is not loaded: modprobe tun (as root).");
-	case EACCES:
-		return error_cure(err, "Let users open it: chmod 0666 /dev/net/tun (as root; the "
-				       "device gives no rights by itself, and udev's default is "
-				       "0666 too).");
-	case EPERM:
-		return error_cure(err, "A device policy forbids it, as container engines set: pass "
-				       "the device in (--device /dev/net/tun).");
-	default:
-		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].code == code)
+			error_cure(err, "%s", rows[i].cure);
 	}
+	return -1;
 }
 
 void preflight_explain(struct error *err, pid_t pid)
@@ -134,7 +154,10 @@ void preflight_explain(struct error *err, pid_t pid)
 		return;
 	n = readlink("/proc/self/exe", program, sizeof(program) - 1);
 	program[MAX(n, 0)] = '\0';
-	error_cure(err, "AppArmor takes the privileges of user namespaces away. As root write "
-			"\"abi <abi/4.0>, profile childflow %.120s flags=(unconfined) { userns, }\" "
-			"to /etc/apparmor.d/childflow and run apparmor_parser -r on it.", program);
+	error_cure(err,
+		   "AppArmor takes the privileges of user namespaces away. As root write "
+		   "\"abi <abi/4.0>, profile childflow %.120s flags=(unconfined) "
+		   "{ userns, }\" to /etc/apparmor.d/childflow and run "
+		   "apparmor_parser -r on it.",
+		   program);
 }

@@ -14,17 +14,28 @@
 #include "base/netplan.h"
 
 enum proto_type {
-	PROTO_ENTERED = 1, /* supervisor -> init: the namespaces are yours, ids are mapped */
-	PROTO_SIGNAL,	   /* supervisor -> init: .signal, for the command */
-	PROTO_STARTED,	   /* init -> supervisor: .pid, as seen inside; exec has succeeded */
-	PROTO_EXEC_FAILED, /* init -> supervisor: .exec */
-	PROTO_STOPPED,	   /* init -> supervisor: .stop_signal has stopped the command */
-	PROTO_EXITED,	   /* init -> supervisor: .wait_status; no process is left inside */
-	PROTO_FAILED,	   /* engine -> init -> supervisor: .error, before the command ran */
-	PROTO_TAP,	   /* init -> engine: .plan with ipv6 filled in, and the descriptors */
-	PROTO_READY,	   /* engine -> init: the command may start */
-	PROTO_DRAIN,	   /* supervisor -> engine: .drain_timeout_ms; deliver, then exit(0) */
-	PROTO_DRAIN_LOST,  /* engine -> supervisor: .lost, when the time ran out */
+	/* supervisor -> init */
+	PROTO_ENTERED = 1, /* ids are mapped: the namespaces are yours */
+	PROTO_SIGNAL,	   /* .signal, for the command */
+
+	/* init -> supervisor */
+	PROTO_STARTED,	   /* .pid, as seen inside; exec has succeeded */
+	PROTO_EXEC_FAILED, /* .exec */
+	PROTO_STOPPED,	   /* .stop_signal has stopped the command */
+	PROTO_EXITED,	   /* .wait_status; no process is left inside */
+	PROTO_FAILED,	   /* .error, before the command ran; also engine -> init */
+
+	/* init -> engine */
+	PROTO_TAP, /* .plan with ipv6 filled in, and the descriptors */
+
+	/* engine -> init */
+	PROTO_READY, /* the command may start */
+
+	/* supervisor -> engine */
+	PROTO_DRAIN, /* .drain_timeout_ms: deliver, then exit(0) */
+
+	/* engine -> supervisor */
+	PROTO_DRAIN_LOST, /* .lost, when the time ran out */
 };
 
 /* The descriptors that travel with PROTO_TAP. */

@@ -50,7 +50,8 @@ static int open_tap(struct error *err)
 	if (fd < 0)
 		return preflight_tun(errno, "open " TUN_PATH, err);
 	if (ioctl(fd, TUNSETIFF, &req) < 0)
-		return preflight_tun(errno, "create " NETPLAN_IFNAME " with " TUN_PATH, err);
+		return preflight_tun(errno, "create " NETPLAN_IFNAME " with " TUN_PATH,
+				     err);
 	if (ioctl(fd, TUNSETOFFLOAD, offload | TUN_F_TSO_ECN) < 0 &&
 	    ioctl(fd, TUNSETOFFLOAD, offload) < 0)
 		return error_set(err, errno, "set the offloads of " NETPLAN_IFNAME);

@@ -68,11 +68,11 @@ struct supervisor {
 	struct backend backend;
 	struct command_signals caller; /* as we were started */
 	enum phase phase;
-	int64_t deadline_ms;		/* DRAINING, LOST */
-	int64_t term_ms;		/* when SIGTERM first came, or 0 */
-	pid_t engine_pid, init_pid;	/* 0 when not running */
-	int engine, init;		/* proto pairs, our ends */
-	int signals;			/* signalfd */
+	int64_t deadline_ms;	    /* DRAINING, LOST */
+	int64_t term_ms;	    /* when SIGTERM first came, or 0 */
+	pid_t engine_pid, init_pid; /* 0 when not running */
+	int engine, init;	    /* proto pairs, our ends */
+	int signals;		    /* signalfd */
 	int exit_code;
 	bool failed; /* err is to be told */
 	struct error err;
@@ -102,7 +102,8 @@ static int signals_take(struct supervisor *sv, struct error *err)
 {
 	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	const struct sigaction dfl = { .sa_handler = SIG_DFL };
-	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
+	static const int faults[] = { SIGSEGV, SIGBUS,	SIGFPE, SIGILL,
+				      SIGTRAP, SIGABRT, SIGSYS };
 	sigset_t all;
 
 	sigfillset(&all);
@@ -131,10 +132,12 @@ static int null_stdio(struct error *err)
 	return 0;
 }
 
-static int engine_set_up(pid_t supervisor, int init_fd, int supervisor_fd, struct error *err)
+static int engine_set_up(pid_t supervisor, int init_fd, int supervisor_fd,
+			 struct error *err)
 {
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NAME, "childflow-eng") < 0 ||
-	    prctl(PR_SET_DUMPABLE, 0) < 0 || setpgid(0, 0) < 0)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+	    prctl(PR_SET_NAME, "childflow-eng") < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
+	    setpgid(0, 0) < 0)
 		return error_set(err, errno, "set up the engine");
 	/* Dead before it could take us along? */
 	if (getppid() != supervisor)
@@ -267,7 +270,8 @@ static void init_ended(struct supervisor *sv, int status)
 	char how[64];
 
 	describe(status, how);
-	error_set(&sv->err, 0, "init, the sandbox's first process, ended unexpectedly (%s)", how);
+	error_set(&sv->err, 0,
+		  "init, the sandbox's first process, ended unexpectedly (%s)", how);
 	over_failed(sv, SUPERVISOR_EXIT_FAILED);
 }
 
@@ -312,11 +316,14 @@ static void on_engine_end(struct supervisor *sv)
 		error_set(&sv->err, 0, "the engine ended before it was ready (%s)", how);
 		break;
 	case RUNNING:
-		error_set(&sv->err, 0, "the engine ended while the command was running (%s): "
-				       "its network was cut and it was ended", how);
+		error_set(&sv->err, 0,
+			  "the engine ended while the command was running (%s): "
+			  "its network was cut and it was ended",
+			  how);
 		break;
 	default:
-		error_set(&sv->err, 0, "the engine ended before it had delivered everything (%s)",
+		error_set(&sv->err, 0,
+			  "the engine ended before it had delivered everything (%s)",
 			  how);
 		over_failed(sv, SUPERVISOR_EXIT_FAILED);
 		return;
@@ -336,8 +343,10 @@ static void on_engine(struct supervisor *sv)
 		return;
 	}
 	if (msg.type == PROTO_DRAIN_LOST)
-		log_warn("%" PRIu64 " bytes on %" PRIu64 " connections could not be delivered "
-			 "within %g s (--drain-timeout)", msg.lost.bytes, msg.lost.flows,
+		log_warn("%" PRIu64 " bytes on %" PRIu64
+			 " connections could not be delivered "
+			 "within %g s (--drain-timeout)",
+			 msg.lost.bytes, msg.lost.flows,
 			 sv->setup->drain_timeout_ms / 1000.0);
 }
 
@@ -365,12 +374,14 @@ static void on_exec_failed(struct supervisor *sv, int code, bool found)
 	const char *name = sv->setup->command[0];
 
 	if (found && code == ENOENT)
-		error_set(&sv->err, 0, "cannot run '%.200s': its interpreter is missing", name);
+		error_set(&sv->err, 0, "cannot run '%.200s': its interpreter is missing",
+			  name);
 	else if (found || strchr(name, '/'))
 		error_set(&sv->err, code, "cannot run '%.200s'", name);
 	else
 		error_set(&sv->err, 0, "cannot run '%.200s': not found in PATH", name);
-	over_failed(sv, found ? SUPERVISOR_EXIT_NOT_EXECUTABLE : SUPERVISOR_EXIT_NOT_FOUND);
+	over_failed(sv,
+		    found ? SUPERVISOR_EXIT_NOT_EXECUTABLE : SUPERVISOR_EXIT_NOT_FOUND);
 }
 
 static void on_init_end(struct supervisor *sv)
@@ -417,7 +428,8 @@ static void on_init(struct supervisor *sv)
 
 static bool asks_to_end(int number)
 {
-	return number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
+	return number == SIGINT || number == SIGTERM || number == SIGHUP ||
+	       number == SIGQUIT;
 }
 
 static void forward(struct supervisor *sv, int number, bool from_kernel)
@@ -470,7 +482,8 @@ static void on_signals(struct supervisor *sv)
 {
 	struct signalfd_siginfo info;
 
-	while (sv->phase != OVER && read(sv->signals, &info, sizeof(info)) == sizeof(info))
+	while (sv->phase != OVER &&
+	       read(sv->signals, &info, sizeof(info)) == sizeof(info))
 		on_signal(sv, info.ssi_signo, info.ssi_code == SI_KERNEL);
 }
 
@@ -531,7 +544,8 @@ static void end_processes(struct supervisor *sv)
 	terminal_restore();
 }
 
-int supervisor_run(const struct supervisor_setup *setup, int *exit_code, struct error *err)
+int supervisor_run(const struct supervisor_setup *setup, int *exit_code,
+		   struct error *err)
 {
 	struct supervisor sv = {
 		.setup = setup,

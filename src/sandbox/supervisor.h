@@ -38,6 +38,7 @@ struct supervisor_setup {
  * own exit codes. No process of the run is left either way. To be called once, without
  * other threads or children; the process's signals stay blocked afterwards.
  */
-int supervisor_run(const struct supervisor_setup *setup, int *exit_code, struct error *err);
+int supervisor_run(const struct supervisor_setup *setup, int *exit_code,
+		   struct error *err);
 
 #endif

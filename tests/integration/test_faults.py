@@ -39,10 +39,9 @@ def test_no_tun_device(lab, sandbox):
 def test_closed_tun_device(lab, sandbox):
     if sandbox.who == "root":
         pytest.skip("nothing is closed to root")
-    mounts = """
-        mount -t tmpfs -o mode=755 lab /dev/net
-        mknod -m 600 /dev/net/tun c 10 200 || mount --bind /dev/null /dev/net/tun
-    """
+    if os.geteuid() != 0:
+        pytest.skip("only root can make device nodes")
+    mounts = "mount -t tmpfs -o mode=755 lab /dev/net; mknod -m 600 /dev/net/tun c 10 200"
     with lab.host_mounts(mounts) as space:
         assert_one_sentence(sandbox("echo", "ran", space=space), "/dev/net/tun", "0666")
 

@@ -1,1 +1,3 @@
-check_PROGRAMS +=
+check_PROGRAMS += \
+	tests/unit/config/test_options \
+	$(NULL)

@@ -1,10 +1,7 @@
 #include "peer.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
 
-#include <cmocka.h>
 
 #include "base/util.h"
 
@@ -13,12 +10,13 @@ static int peer_tx(struct link *link, const struct iovec *iov, int n)
 	struct peer *p = container_of(link, struct peer, link);
 	struct peer_frame *f = &p->frames[p->tail++ % PEER_FRAMES];
 
-	assert_true(p->tail - p->head <= PEER_FRAMES);
-	assert_int_equal(iov[0].iov_len, sizeof(f->vh));
+	if (p->tail - p->head > PEER_FRAMES)
+		p->head++; /* nobody reads: the oldest is lost */
+	assert(iov[0].iov_len == sizeof(f->vh));
 	memcpy(&f->vh, iov[0].iov_base, sizeof(f->vh));
 	f->len = 0;
 	for (int i = 1; i < n; i++) {
-		assert_true(f->len + iov[i].iov_len <= sizeof(f->data));
+		assert(f->len + iov[i].iov_len <= sizeof(f->data));
 		memcpy(f->data + f->len, iov[i].iov_base, iov[i].iov_len);
 		f->len += iov[i].iov_len;
 	}
@@ -29,26 +27,42 @@ static const struct link_driver driver = { .tx = peer_tx };
 
 void peer_init(struct peer *p, const struct stack_up *up)
 {
-	memset(p, 0, sizeof(*p));
-	assert_int_equal(uv_loop_init(&p->loop), 0);
+	int r;
+
+	memset(p, 0, offsetof(struct peer, frames));
+	r = uv_loop_init(&p->loop);
+	assert(!r);
 	link_init(&p->link, &driver);
 	netplan_choose(&p->plan, 0x12345678, 1500);
 	p->plan.ipv6 = true;
 	p->st = stack_new(&p->loop, &p->link, &p->plan, up);
-	assert_non_null(p->st);
+	assert(p->st);
 }
 
 void peer_fini(struct peer *p)
 {
+	int r;
+
 	stack_close(p->st);
 	uv_run(&p->loop, UV_RUN_DEFAULT);
 	stack_free(p->st);
-	assert_int_equal(uv_loop_close(&p->loop), 0);
+	r = uv_loop_close(&p->loop);
+	assert(!r); /* nothing is left */
+}
+
+void peer_timers(struct peer *p, unsigned n)
+{
+	while (n--) {
+		stack_timer(p->st);
+		stack_flush(p->st);
+	}
 }
 
 void peer_send_ip(struct peer *p, const uint8_t *ip, size_t len, bool checksummed)
 {
-	static uint8_t frame[66000];
+	/* as a link has it: the IP header behind Ethernet's 14 bytes is aligned */
+	static _Alignas(16) uint8_t area[2 + 66000];
+	uint8_t *frame = area + 2;
 	struct virtio_net_hdr vh = { .flags = checksummed ? 0 :
 							    VIRTIO_NET_HDR_F_NEEDS_CSUM };
 	bool v4 = ip[0] >> 4 == 4;
@@ -64,7 +78,7 @@ void peer_send_ip(struct peer *p, const uint8_t *ip, size_t len, bool checksumme
 void peer_send(struct peer *p, struct peer_conn *c, uint8_t flags, const void *options,
 	       size_t options_len, const void *data, size_t len)
 {
-	static uint8_t ip[66000];
+	static _Alignas(16) uint8_t ip[66000];
 	const struct addr *child = addr_is_v4(&c->remote) ? &p->plan.child4 : &p->plan.child6;
 	struct tcphdr tcp = {
 		.th_sport = htons(c->port),
@@ -99,20 +113,20 @@ struct peer_frame *peer_next(struct peer *p)
 bool peer_next_segment(struct peer *p, struct peer_conn *c, struct peer_segment *out)
 {
 	struct peer_frame *f = peer_next(p);
+	enum packet_status status;
 	struct tcphdr tcp;
 
 	if (!f)
 		return false;
 	memset(out, 0, sizeof(*out));
-	assert_int_equal(packet_parse(f->data + PACKET_ETH_LEN, f->len - PACKET_ETH_LEN,
-				      &out->ip),
-			 PACKET_OK);
-	assert_int_equal(out->ip.protocol, IPPROTO_TCP);
-	assert_true(out->ip.l4_len >= sizeof(tcp));
+	status = packet_parse(f->data + PACKET_ETH_LEN, f->len - PACKET_ETH_LEN, &out->ip);
+	assert(status == PACKET_OK);
+	assert(out->ip.protocol == IPPROTO_TCP);
+	assert(out->ip.l4_len >= sizeof(tcp));
 	memcpy(&tcp, out->ip.l4, sizeof(tcp));
-	assert_int_equal(ntohs(tcp.th_dport), c->port);
-	assert_int_equal(ntohs(tcp.th_sport), c->remote_port);
-	assert_true(addr_eq(&out->ip.src, &c->remote));
+	assert(ntohs(tcp.th_dport) == c->port);
+	assert(ntohs(tcp.th_sport) == c->remote_port);
+	assert(addr_eq(&out->ip.src, &c->remote));
 	out->flags = tcp.th_flags;
 	out->seq = ntohl(tcp.th_seq);
 	out->ack = ntohl(tcp.th_ack);
@@ -123,9 +137,9 @@ bool peer_next_segment(struct peer *p, struct peer_conn *c, struct peer_segment 
 	out->data = out->ip.l4 + tcp.th_off * 4u;
 	out->data_len = out->ip.l4_len - tcp.th_off * 4u;
 	/* The kernel is to fill in the checksum: it finds the pseudo-header's there. */
-	assert_int_equal(f->vh.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
-	assert_int_equal(tcp.th_sum, packet_pseudo_sum(&out->ip.src, &out->ip.dst, IPPROTO_TCP,
-						       out->ip.l4_len));
+	assert(f->vh.flags == VIRTIO_NET_HDR_F_NEEDS_CSUM);
+	assert(tcp.th_sum == packet_pseudo_sum(&out->ip.src, &out->ip.dst, IPPROTO_TCP,
+					       out->ip.l4_len));
 	if (tcp.th_flags & TH_SYN)
 		c->ack = out->seq;
 	if (out->seq == c->ack)

@@ -17,6 +17,7 @@
 struct peer_frame {
 	struct virtio_net_hdr vh;
 	size_t len;
+	_Alignas(16) uint8_t pad[2]; /* aligns the IP header */
 	uint8_t data[66000];
 };
 
@@ -25,8 +26,8 @@ struct peer {
 	uv_loop_t loop;
 	struct netplan plan;
 	struct stack *st;
-	struct peer_frame frames[PEER_FRAMES]; /* what the stack sent */
 	unsigned head, tail;
+	struct peer_frame frames[PEER_FRAMES]; /* what the stack sent */
 };
 
 /* A TCP segment as the peer reads it. */
@@ -50,6 +51,9 @@ struct peer_conn {
 void peer_init(struct peer *p, const struct stack_up *up);
 /* Ends the stack and asserts that the loop closes empty. */
 void peer_fini(struct peer *p);
+
+/* Lets lwIP's timers tick n times (250 ms each) without waiting. */
+void peer_timers(struct peer *p, unsigned n);
 
 /* Sends an IP packet in a frame from the child. */
 void peer_send_ip(struct peer *p, const uint8_t *ip, size_t len, bool checksummed);

@@ -78,7 +78,7 @@ static struct addr addr(const char *text)
 static void send_udp(const struct addr *from, const struct addr *to, uint16_t to_port,
 		     const void *data, size_t len, int sum_error)
 {
-	static uint8_t ip[66000];
+	static _Alignas(16) uint8_t ip[66000];
 	size_t l4 = 8 + len, hlen = packet_ip_header(ip, from, to, IPPROTO_UDP, 64, l4);
 	uint16_t sum;
 

@@ -1,1 +1,8 @@
-check_PROGRAMS +=
+check_PROGRAMS += \
+	tests/unit/sandbox/test_idmap \
+	tests/unit/sandbox/test_netlink \
+	tests/unit/sandbox/test_nsswitch \
+	tests/unit/sandbox/test_pathexec \
+	tests/unit/sandbox/test_preflight \
+	tests/unit/sandbox/test_proto \
+	$(NULL)
