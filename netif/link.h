@@ -14,6 +14,10 @@
 
 #include "base/list.h"
 
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5 /* linux/virtio_net.h since Linux 6.2 */
+#endif
+
 struct link;
 
 /* Sees every frame. A frame with offloads pending is a super-segment of up to 64 KiB. */

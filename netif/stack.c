@@ -108,6 +108,11 @@ static void offload(const struct stack *st, struct virtio_net_hdr *vh, struct pb
 	vh->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	vh->csum_start = PACKET_ETH_LEN + hlen;
 	vh->csum_offset = offset;
+	if (protocol == IPPROTO_UDP && st->udp_gso_size) {
+		vh->gso_type = VIRTIO_NET_HDR_GSO_UDP_L4;
+		vh->gso_size = st->udp_gso_size;
+		vh->hdr_len = PACKET_ETH_LEN + hlen + 8;
+	}
 	if (protocol == IPPROTO_TCP && l4_len > MSS_MIN) {
 		const uint8_t *tcp = ip + hlen;
 		size_t tcp_hlen = (tcp[12] >> 4) * 4u;

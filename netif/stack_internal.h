@@ -20,6 +20,7 @@ struct stack {
 	struct tcp_table *tcp;
 	struct dgram_table *dgram;
 	struct reass *reass;
+	uint16_t udp_gso_size; /* of the datagrams lwIP is just sending; 0 for a single one */
 	uv_prepare_t before_block;
 	uint64_t drops[STACK_DROP_COUNT];
 	/* The packet being read, as lwIP wants it. */

@@ -31,6 +31,7 @@ struct dgram_table {
 	size_t count;
 	const struct packet *current;	    /* the datagram being read */
 	struct pbuf *rx_new;		    /* what udp_input() has brought */
+	bool no_bursts;			    /* the device takes no UDP super-segments */
 };
 
 static struct port **slot(const struct stack *st, bool v4, uint16_t child_port)
@@ -55,27 +56,66 @@ static void unmount(void)
 	udp_pcbs = NULL;
 }
 
-static int port_send(struct dgram_port *dp, const struct endpoint *from, const void *data,
-		     size_t len)
+/* One frame of n datagrams: with more than one it is a super-segment. */
+static int send_frame(struct port *p, const struct endpoint *from, const struct iovec *iov,
+		      int n)
 {
-	struct port *p = of(dp);
+	struct stack *st = p->st;
+	struct pbuf *head = NULL;
 	ip_addr_t src, dst;
-	struct pbuf *q;
 	err_t e;
 
-	if (len > (addr_is_v4(&dp->child.addr) ? DATA_MAX_V4 : DATA_MAX_V6))
-		return -EMSGSIZE;
-	q = pbuf_alloc(PBUF_RAW, len, PBUF_REF);
-	if (!q)
-		return -ENOMEM;
-	q->payload = (void *)(uintptr_t)data;
+	for (int i = 0; i < n; i++) {
+		struct pbuf *q = pbuf_alloc(PBUF_RAW, iov[i].iov_len, PBUF_REF);
+
+		if (!q) {
+			if (head)
+				pbuf_free(head);
+			return -ENOMEM;
+		}
+		q->payload = iov[i].iov_base;
+		if (head)
+			pbuf_cat(head, q);
+		else
+			head = q;
+	}
 	stack_to_lwip(&from->addr, &src);
-	stack_to_lwip(&dp->child.addr, &dst);
+	stack_to_lwip(&p->dp.child.addr, &dst);
+	st->udp_gso_size = n > 1 ? iov[0].iov_len : 0;
 	mount(p, from->port);
-	e = udp_sendto_if_src(p->pcb, q, &dst, dp->child.port, &p->st->netif, &src);
+	e = udp_sendto_if_src(p->pcb, head, &dst, p->dp.child.port, &st->netif, &src);
 	unmount();
-	pbuf_free(q);
+	st->udp_gso_size = 0;
+	pbuf_free(head);
 	return e == ERR_OK ? 0 : -ENOBUFS;
+}
+
+static int port_send(struct dgram_port *dp, const struct endpoint *from, const struct iovec *iov,
+		     int n)
+{
+	struct port *p = of(dp);
+	struct dgram_table *t = p->st->dgram;
+	size_t max = addr_is_v4(&dp->child.addr) ? DATA_MAX_V4 : DATA_MAX_V6;
+	int r = 0, taken;
+
+	for (; n; iov += taken, n -= taken) {
+		size_t sum = iov->iov_len;
+
+		if (sum > max)
+			return -EMSGSIZE;
+		for (taken = 1; taken < n && !t->no_bursts; taken++) {
+			sum += iov[taken].iov_len;
+			if (sum > max)
+				break;
+		}
+		r = send_frame(p, from, iov, taken);
+		if (r && taken > 1) {
+			/* A kernel before 6.2 knows no GSO_UDP_L4 on a tap. */
+			t->no_bursts = true;
+			taken = 0;
+		}
+	}
+	return r;
 }
 
 static void port_refuse(struct dgram_port *dp, int err, uint32_t mtu)

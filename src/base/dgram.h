@@ -8,10 +8,13 @@
 #define BASE_DGRAM_H
 
 #include <stddef.h>
+#include <sys/uio.h>
 
 #include "base/addr.h"
 
 struct dgram_port;
+
+#define DGRAM_BURST 32
 
 /* A datagram of the child, valid in the call only. */
 struct dgram {
@@ -23,9 +26,11 @@ struct dgram {
 };
 
 struct dgram_port_ops {
-	/* To the child, as if `from` had sent it. 0 or -errno. */
-	int (*send)(struct dgram_port *p, const struct endpoint *from, const void *data,
-		    size_t len);
+	/* To the child, as if `from` had sent them: one datagram per iovec, at most
+	 * DGRAM_BURST, all of one length but for the last, which may be shorter. 0 or
+	 * -errno; what an error concerns is lost. */
+	int (*send)(struct dgram_port *p, const struct endpoint *from, const struct iovec *iov,
+		    int n);
 	/* Tells errno `err` about the datagram that on_dgram is just being called with, by
 	 * an ICMP error; `mtu` goes with EMSGSIZE. */
 	void (*refuse)(struct dgram_port *p, int err, uint32_t mtu);

@@ -493,9 +493,11 @@ static void on_tick(uv_timer_t *timer)
 
 static void lanes_destroy(struct resolver *r)
 {
-	for (size_t i = 0; i < LANES; i++)
+	for (size_t i = 0; i < LANES; i++) {
+		assert(!r->lanes[i].inside);
 		if (r->lanes[i].ares)
 			ares_destroy(r->lanes[i].ares);
+	}
 	ares_library_cleanup();
 }
 

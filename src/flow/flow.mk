@@ -3,6 +3,8 @@ childflow_lib_sources += \
 	src/flow/dns.h \
 	src/flow/flow.c \
 	src/flow/flow.h \
+	src/flow/outbox.c \
+	src/flow/outbox.h \
 	src/flow/pump.c \
 	src/flow/pump.h \
 	src/flow/udp.c \

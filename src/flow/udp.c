@@ -11,6 +11,9 @@
  * don't-fragment bit decides the socket's path-MTU mode, so a datagram too big for the path
  * is told of and not silently fragmented (the child's kernel then does what it was asked).
  *
+ * Datagrams that follow each other to one peer leave by one call (UDP_SEGMENT), and those of
+ * one peer that are read together go to the child as one super-segment.
+ *
  * Flows end after some idle time: 30 s while it may be one question and its answer, 180 s
  * once the child has written again after an answer (RFC 4787 REQ-5 asks for two minutes).
  * Both kinds hang on a list in order of their last datagram, so expiry looks only at the
@@ -24,11 +27,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "flow/outbox.h"
+
 #define ASKS_MAX 256	/* DNS questions of one port under way; a stub resolver has two */
 #define FLOW_MAX 16384
 #define BUCKETS 4096
-#define BATCH 16	/* datagrams per recvmmsg */
-#define BATCHES_MAX 8	/* per wake-up */
+#define BATCH 32	/* datagrams per recvmmsg */
+#define BATCHES_MAX 4	/* per wake-up */
 #define DGRAM_MAX 65536
 #define IDLE_SHORT_MS 30000
 #define IDLE_LONG_MS 180000
@@ -41,8 +46,7 @@ struct session {
 	struct dgram_port *port; /* NULL once closed */
 	struct list asks, flows;
 	size_t ask_count;
-	int fd; /* -1 until a datagram is allowed out */
-	int mtu_mode;
+	struct outbox_socket sock; /* none until a datagram is allowed out */
 	uv_poll_t poll;
 };
 
@@ -64,6 +68,8 @@ struct udp_flow {
 
 struct udp_sessions {
 	struct udp_deps deps;
+	struct outbox out;
+	uv_prepare_t before_block;
 	struct list sessions;
 	struct list asking, talking; /* flows, oldest first */
 	size_t flow_count;
@@ -198,7 +204,7 @@ static struct session *session_new(struct udp_sessions *t, struct dgram_port *po
 		return NULL;
 	s->table = t;
 	s->port = port;
-	s->fd = s->mtu_mode = -1;
+	s->sock = (struct outbox_socket){ .fd = -1, .mtu_mode = -1, .port = port };
 	list_init(&s->asks);
 	list_init(&s->flows);
 	list_add_tail(&t->sessions, &s->node);
@@ -213,15 +219,16 @@ static void on_poll_closed(uv_handle_t *h)
 
 static void session_close(struct session *s)
 {
+	outbox_forget(&s->table->out, &s->sock);
 	list_del(&s->node);
 	s->port->ops->close(s->port);
 	s->port = NULL;
-	if (s->fd < 0) {
+	if (s->sock.fd < 0) {
 		free(s);
 		return;
 	}
 	uv_close((uv_handle_t *)&s->poll, on_poll_closed);
-	close(s->fd);
+	close(s->sock.fd);
 }
 
 /* Ends a session that has nothing left to wait for. */
@@ -249,7 +256,7 @@ static int session_open(struct session *s)
 	r = uv_poll_init(s->table->deps.loop, &s->poll, fd);
 	if (r)
 		return r;
-	s->fd = steal_fd(&fd);
+	s->sock.fd = steal_fd(&fd);
 	uv_poll_start(&s->poll, UV_READABLE, on_socket);
 	return 0;
 }
@@ -262,7 +269,7 @@ static void on_answer(void *ctx, const uint8_t *answer, size_t len)
 	struct session *s = q->session;
 
 	if (len)
-		s->port->ops->send(s->port, &q->to, answer, len);
+		s->port->ops->send(s->port, &q->to, &(struct iovec){ (void *)answer, len }, 1);
 	list_del(&q->node);
 	free(q);
 	s->ask_count--;
@@ -288,75 +295,25 @@ static void ask(struct session *s, const struct dgram *d)
 
 /* --- child to peer --- */
 
-static void mtu_mode(struct session *s, bool dont_fragment)
+static void before_block(uv_prepare_t *h)
 {
-	bool v4 = addr_is_v4(&s->port->child.addr);
-	int mode = dont_fragment ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT;
-
-	static_assert(IP_PMTUDISC_DO == IPV6_PMTUDISC_DO &&
-			      IP_PMTUDISC_DONT == IPV6_PMTUDISC_DONT,
-		      "one set of values for both families");
-	if (s->mtu_mode == mode)
-		return;
-	s->mtu_mode = mode;
-	setsockopt(s->fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
-		   &mode, sizeof(mode));
-}
-
-/* The path's MTU to `to`, as the kernel knows it; the least there is when it won't tell. */
-static uint32_t path_mtu(const struct endpoint *to)
-{
-	bool v4 = addr_is_v4(&to->addr);
-	struct sockaddr_storage sa;
-	socklen_t sa_len = endpoint_to_sockaddr(to, &sa), len = sizeof(int);
-	cleanup_fd int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int mtu;
-
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sa_len) < 0 ||
-	    getsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU : IPV6_MTU, &mtu, &len))
-		return v4 ? 576 : 1280;
-	return mtu;
-}
-
-static int send_out(struct session *s, const struct dgram *d)
-{
-	struct sockaddr_storage sa;
-	socklen_t sa_len = endpoint_to_sockaddr(&d->to, &sa);
-
-	mtu_mode(s, d->dont_fragment);
-	/* An error of an earlier datagram is told to the next call: it belongs to the error
-	 * queue, and this datagram has a second try. */
-	for (int i = 0; i < 2; i++) {
-		if (sendto(s->fd, d->data, d->len, MSG_NOSIGNAL, (struct sockaddr *)&sa,
-			   sa_len) >= 0)
-			return 0;
-		if (errno != ECONNREFUSED && errno != EHOSTUNREACH && errno != ENETUNREACH)
-			break;
-	}
-	return errno;
+	outbox_flush(&container_of(h, struct udp_sessions, before_block)->out);
 }
 
 static void relay(struct session *s, const struct dgram *d)
 {
 	struct udp_flow *f = flow_find(s, &d->to);
 	struct udp_sessions *t = s->table;
-	int err = 0;
+	int err = s->sock.fd < 0 ? -session_open(s) : 0;
 
-	if (s->fd < 0)
-		err = -session_open(s);
-	if (!err)
-		err = send_out(s, d);
-	if (err == EAGAIN || err == ENOBUFS) /* lost, as on any full link */
-		err = 0;
-	if (err) {
-		s->port->ops->refuse(s->port, err == EMFILE || err == ENFILE ? EACCES : err,
-				     err == EMSGSIZE ? path_mtu(&d->to) : 0);
+	if (!err && !f)
+		f = flow_new(s, &d->to);
+	if (err || !f) {
+		s->port->ops->refuse(s->port,
+				     err == EAFNOSUPPORT ? ENETUNREACH : EACCES, 0);
 		return;
 	}
-	if (!f)
-		f = flow_new(s, &d->to);
-	if (!f)
-		return;
+	outbox_put(&t->out, &s->sock, d);
 	f->bytes_up += d->len;
 	f->conversation |= f->answered;
 	flow_touch(f);
@@ -402,20 +359,40 @@ void udp_sessions_dgram(void *table, struct dgram_port *port, const struct dgram
 
 /* --- peer to child --- */
 
-static void deliver(struct session *s, const struct sockaddr *from, const void *data, size_t len)
+/* How many of the datagrams from i on go to the child as one burst. */
+static int burst(const struct udp_sessions *t, int i, int n)
 {
+	unsigned len = t->msg[i].msg_len;
+	int k = 1;
+
+	while (i + k < n && k < DGRAM_BURST && t->msg[i + k - 1].msg_len == len && len &&
+	       t->msg[i + k].msg_len && t->msg[i + k].msg_len <= len &&
+	       t->msg[i + k].msg_hdr.msg_namelen == t->msg[i].msg_hdr.msg_namelen &&
+	       !memcmp(&t->from[i + k], &t->from[i], t->msg[i].msg_hdr.msg_namelen))
+		k++;
+	return k;
+}
+
+/* Delivers datagrams i to i + n - 1, all of one peer. */
+static void deliver(struct session *s, int i, int n)
+{
+	struct udp_sessions *t = s->table;
+	struct iovec iov[DGRAM_BURST];
 	struct endpoint peer;
 	struct udp_flow *f;
 
-	if (!endpoint_from_sockaddr(from, &peer))
+	if (!endpoint_from_sockaddr((struct sockaddr *)&t->from[i], &peer))
 		return;
 	f = flow_find(s, &peer);
 	if (!f)
 		return; /* the child has not written to it */
 	f->answered = true;
-	f->bytes_down += len;
+	for (int k = 0; k < n; k++) {
+		iov[k] = (struct iovec){ t->data[i + k], t->msg[i + k].msg_len };
+		f->bytes_down += iov[k].iov_len;
+	}
 	flow_touch(f);
-	s->port->ops->send(s->port, &peer, data, len);
+	s->port->ops->send(s->port, &peer, iov, n);
 }
 
 static void read_datagrams(struct session *s)
@@ -427,9 +404,11 @@ static void read_datagrams(struct session *s)
 
 		for (int i = 0; i < BATCH; i++)
 			t->msg[i].msg_hdr.msg_namelen = sizeof(t->from[i]);
-		n = recvmmsg(s->fd, t->msg, BATCH, MSG_DONTWAIT, NULL);
-		for (int i = 0; i < n; i++)
-			deliver(s, (struct sockaddr *)&t->from[i], t->data[i], t->msg[i].msg_len);
+		n = recvmmsg(s->sock.fd, t->msg, BATCH, MSG_DONTWAIT, NULL);
+		for (int i = 0, k; i < n; i += k) {
+			k = burst(t, i, n);
+			deliver(s, i, k);
+		}
 		if (n < BATCH)
 			return;
 	}
@@ -460,7 +439,7 @@ static void read_errors(struct session *s)
 			.msg_control = control,
 			.msg_controllen = sizeof(control),
 		};
-		ssize_t n = recvmsg(s->fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT);
+		ssize_t n = recvmsg(s->sock.fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT);
 		const struct sock_extended_err *e;
 		struct endpoint to;
 
@@ -507,6 +486,8 @@ struct udp_sessions *udp_sessions_new(const struct udp_deps *deps)
 						     .msg_iovlen = 1 };
 	}
 	uv_timer_init(deps->loop, &t->expire);
+	uv_prepare_init(deps->loop, &t->before_block);
+	uv_prepare_start(&t->before_block, before_block);
 	return t;
 }
 
@@ -529,6 +510,7 @@ void udp_sessions_close(struct udp_sessions *t)
 	while (!list_empty(&t->sessions))
 		session_end(list_entry(t->sessions.next, struct session, node));
 	uv_close((uv_handle_t *)&t->expire, NULL);
+	uv_close((uv_handle_t *)&t->before_block, NULL);
 }
 
 void udp_sessions_free(struct udp_sessions *t)

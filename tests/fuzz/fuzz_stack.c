@@ -114,7 +114,7 @@ static void on_dgram(void *ctx, struct dgram_port *port, const struct dgram *d)
 		return port->ops->refuse(port, EACCES, 0);
 	*slot = port;
 	port->owner = slot;
-	port->ops->send(port, &d->to, d->data, d->len);
+	port->ops->send(port, &d->to, &(struct iovec){ (void *)d->data, d->len }, 1);
 	port->ops->error(port, &d->to, EMSGSIZE, 1280, d->data, d->len);
 }
 

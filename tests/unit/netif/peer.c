@@ -1,5 +1,6 @@
 #include "peer.h"
 
+#include <errno.h>
 #include <string.h>
 
 
@@ -8,8 +9,14 @@
 static int peer_tx(struct link *link, const struct iovec *iov, int n)
 {
 	struct peer *p = container_of(link, struct peer, link);
-	struct peer_frame *f = &p->frames[p->tail++ % PEER_FRAMES];
+	const struct virtio_net_hdr *vh = iov[0].iov_base;
+	struct peer_frame *f;
 
+	if (p->refuse_gso && vh->gso_type) {
+		p->refusals++;
+		return -EINVAL;
+	}
+	f = &p->frames[p->tail++ % PEER_FRAMES];
 	if (p->tail - p->head > PEER_FRAMES)
 		p->head++; /* nobody reads: the oldest is lost */
 	assert(iov[0].iov_len == sizeof(f->vh));

@@ -26,6 +26,8 @@ struct peer {
 	uv_loop_t loop;
 	struct netplan plan;
 	struct stack *st;
+	bool refuse_gso; /* as a kernel does that knows no such super-segment */
+	int refusals;
 	unsigned head, tail;
 	struct peer_frame frames[PEER_FRAMES]; /* what the stack sent */
 };

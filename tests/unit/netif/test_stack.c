@@ -236,6 +236,7 @@ static void datagrams_pass_both_ways(void **state)
 		struct addr to = addr(far[v6]);
 		struct endpoint from = { to, 4242 };
 		size_t len = v6 ? 65487 : 65507;
+		struct iovec iov = { big, 65508 };
 		struct peer_frame *f;
 		struct packet pkt;
 
@@ -247,8 +248,8 @@ static void datagrams_pass_both_ways(void **state)
 		assert_true(addr_eq(&up.to.addr, &to));
 		assert_int_equal(up.port->child.port, 5000);
 
-		assert_int_equal(up.port->ops->send(up.port, &from, big, len), 0);
-		assert_int_equal(up.port->ops->send(up.port, &from, big, 65508), -EMSGSIZE);
+		iov.iov_len = len;
+		assert_int_equal(up.port->ops->send(up.port, &from, &iov, 1), 0);
 		f = peer_next(&p);
 		assert_non_null(f);
 		assert_int_equal(packet_parse(f->data + 14, f->len - 14, &pkt), PACKET_OK);
@@ -257,9 +258,60 @@ static void datagrams_pass_both_ways(void **state)
 				    4);
 		assert_memory_equal(pkt.l4 + 8, big, len);
 		assert_true(addr_eq(&pkt.src, &to));
+		iov.iov_len = 65508;
+		assert_int_equal(up.port->ops->send(up.port, &from, &iov, 1), -EMSGSIZE);
 		up.port->ops->close(up.port);
 		up.port = NULL;
 	}
+}
+
+static void a_burst_is_one_frame(void **state)
+{
+	struct endpoint from = { addr("203.0.113.9"), 4242 };
+	struct iovec iov[3] = { { "aaaa", 4 }, { "bbbb", 4 }, { "c", 1 } };
+	struct peer_frame *f;
+	struct packet pkt;
+
+	(void)state;
+	up.keep = true;
+	send_udp(&p.plan.child4, &from.addr, 4242, "x", 1, 0);
+	assert_int_equal(up.port->ops->send(up.port, &from, iov, 3), 0);
+	f = peer_next(&p);
+	assert_non_null(f);
+	assert_int_equal(f->vh.gso_type, VIRTIO_NET_HDR_GSO_UDP_L4);
+	assert_int_equal(f->vh.gso_size, 4);
+	assert_int_equal(packet_parse(f->data + 14, f->len - 14, &pkt), PACKET_OK);
+	assert_memory_equal(pkt.l4 + 8, "aaaabbbbc", 9);
+	assert_null(peer_next(&p));
+	assert_int_equal(up.port->ops->send(up.port, &from, iov, 1), 0);
+	assert_int_equal(peer_next(&p)->vh.gso_type, VIRTIO_NET_HDR_GSO_NONE);
+}
+
+/* A device that knows no UDP super-segments gets them one by one, from then on. */
+static void a_burst_falls_apart_on_an_old_kernel(void **state)
+{
+	struct endpoint from = { addr("203.0.113.9"), 4242 };
+	struct iovec iov[3] = { { "aaaa", 4 }, { "bbbb", 4 }, { "c", 1 } };
+
+	(void)state;
+	up.keep = true;
+	send_udp(&p.plan.child4, &from.addr, 4242, "x", 1, 0);
+	p.refuse_gso = true;
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(up.port->ops->send(up.port, &from, iov, 3), 0);
+		for (int i = 0; i < 3; i++) {
+			struct peer_frame *f = peer_next(&p);
+			struct packet pkt;
+
+			assert_non_null(f);
+			assert_int_equal(f->vh.gso_type, VIRTIO_NET_HDR_GSO_NONE);
+			assert_int_equal(packet_parse(f->data + 14, f->len - 14, &pkt),
+					 PACKET_OK);
+			assert_int_equal(pkt.l4[8], 'a' + i);
+		}
+		assert_null(peer_next(&p));
+	}
+	assert_int_equal(p.refusals, 1);
 }
 
 static void a_port_nobody_keeps_is_forgotten(void **state)
@@ -322,6 +374,8 @@ int main(void)
 		T(wrong_checksums_go_nowhere),
 		T(short_frames_go_nowhere),
 		T(datagrams_pass_both_ways),
+		T(a_burst_is_one_frame),
+		T(a_burst_falls_apart_on_an_old_kernel),
 		T(a_port_nobody_keeps_is_forgotten),
 		T(a_refused_datagram_is_quoted),
 		T(a_later_error_looks_like_the_childs_datagram),
