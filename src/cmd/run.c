@@ -176,6 +176,20 @@ static int plan_nsswitch(struct run *run, struct error *err)
 	return add_etc(run, "nsswitch.conf", text, len, err);
 }
 
+static void tell_plan(const struct run *run)
+{
+	const struct netplan *plan = &run->supervisor.plan;
+	char child[ADDR_TEXT_MAX], gateway[ADDR_TEXT_MAX], server[ENDPOINT_TEXT_MAX];
+
+	log_info("the command is %s behind %s", addr_format(&plan->child4, child),
+		 addr_format(&plan->gateway4, gateway));
+	if (plan->ipv6)
+		log_info("the command is %s behind %s", addr_format(&plan->child6, child),
+			 addr_format(&plan->gateway6, gateway));
+	for (size_t i = 0; i < run->engine.resolver_count; i++)
+		log_info("DNS server %s", endpoint_format(&run->resolvers[i], server));
+}
+
 static void run_free(struct run *run)
 {
 	for (size_t i = 0; i < run->etc_count; i++)
@@ -195,6 +209,8 @@ int run_command(const struct config *cfg, int *exit_code, struct error *err)
 	run.supervisor.plan.ipv6 = netlink_has_ipv6();
 	if (plan_resolvers(&run, err) == 0 && plan_hosts(&run, err) == 0 &&
 	    plan_nsswitch(&run, err) == 0) {
+		if (log_level() >= LOG_LEVEL_INFO)
+			tell_plan(&run);
 		run.engine.cfg = cfg;
 		run.engine.plan = run.supervisor.plan;
 		run.supervisor.command = cfg->command;

@@ -141,6 +141,19 @@ static int hide_resolvers(struct error *err)
 	return 0;
 }
 
+/* A new /proc or /sys must not show more than the old one does (mount_too_revealing()). */
+static int refused(const char *what, struct error *err)
+{
+	error_set(err, errno, "%s", what);
+	if (err->code == EPERM)
+		error_cure(err,
+			   "Parts of the old one are hidden, as container engines do it; "
+			   "the kernel then allows no new one. Unmask it (docker run "
+			   "--security-opt systempaths=unconfined) or run childflow "
+			   "outside.");
+	return -1;
+}
+
 /* sysfs shows the interfaces of the network namespace it was mounted in. */
 static int mount_sys(const struct mounts_setup *setup, int cgroup, struct error *err)
 {
@@ -153,7 +166,7 @@ static int mount_sys(const struct mounts_setup *setup, int cgroup, struct error 
 	if (ret < 0)
 		ret = mount("sysfs", "/sys", "sysfs", flags | MS_RDONLY, NULL);
 	if (ret < 0)
-		return error_set(err, errno, "mount a new /sys");
+		return refused("mount a new /sys", err);
 	if (cgroup >= 0 &&
 	    move_mount(cgroup, "", AT_FDCWD, CGROUP, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return error_set(err, errno, "put " CGROUP " back");
@@ -162,16 +175,9 @@ static int mount_sys(const struct mounts_setup *setup, int cgroup, struct error 
 
 static int mount_proc(struct error *err)
 {
-	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0)
-		return 0;
-	error_set(err, errno, "mount a new /proc");
-	if (err->code == EPERM)
-		error_cure(err,
-			   "Parts of /proc are hidden here, as container engines do it; "
-			   "the kernel then allows no new one. Unmask it (docker run "
-			   "--security-opt systempaths=unconfined) or run childflow "
-			   "outside.");
-	return -1;
+	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+		return refused("mount a new /proc", err);
+	return 0;
 }
 
 static bool is_below(const char *path, const char *dir)

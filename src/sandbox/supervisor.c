@@ -2,7 +2,7 @@
  * The supervisor stays what the caller has started: same process group, same terminal, and
  * an exit code to wait for. It starts the other two and then only listens.
  *
- *   supervisor --- engine   own process group; starts first, while init makes the world
+ *   supervisor --- engine   own process group; gets ready while init makes the world
  *        \----- init        new user, network, mount and PID namespace
  *                 \- command
  *
@@ -468,6 +468,8 @@ static void on_signal(struct supervisor *sv, int number, bool from_kernel)
 			over(sv, SUPERVISOR_EXIT_SIGNAL + number);
 		break;
 	case DRAINING:
+		if (number == SIGTSTP)
+			terminal_stop(number);
 		if (!asks_to_end(number) && number != SIGKILL)
 			break;
 		log_warn("interrupted before everything the command sent was delivered");

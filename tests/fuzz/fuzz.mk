@@ -4,6 +4,8 @@
 # With --enable-fuzzer it is a libFuzzer program, otherwise a test that replays its corpus.
 
 fuzz_programs =
+fuzz_programs += tests/fuzz/fuzz_dns_msg
+tests_fuzz_fuzz_dns_msg_LDADD = $(fuzz_ldadd)
 fuzz_programs += tests/fuzz/fuzz_stack
 tests_fuzz_fuzz_stack_SOURCES = tests/fuzz/fuzz_stack.c $(peer_sources)
 tests_fuzz_fuzz_stack_LDADD = $(fuzz_ldadd)

@@ -13,9 +13,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Asserts are what this target lives by, with NDEBUG too. */
-#define CHECK(condition)                \
-	do {                            \
-		if (!(condition))       \
+#define CHECK(condition)                  \
+	do {                              \
+		if (!(condition))         \
 			__builtin_trap(); \
 	} while (0)
 
@@ -50,8 +50,8 @@ static void check_query(const uint8_t *data, size_t size, uint8_t choice)
 
 	if (v == MSG_DROP)
 		return;
-	n = msg_reply(&q, v == MSG_PLAIN ? MSG_NOERROR : msg_verdict_rcode(v), MSG_EDE_BLOCKED,
-		      reply, sizeof(reply));
+	n = msg_reply(&q, v == MSG_PLAIN ? MSG_NOERROR : msg_verdict_rcode(v),
+		      MSG_EDE_BLOCKED, reply, sizeof(reply));
 	CHECK(n >= MSG_HEADER && octets_u16(reply) == octets_u16(data));
 	if (q.asked.len) {
 		check_well_formed(reply, n);
@@ -61,8 +61,9 @@ static void check_query(const uint8_t *data, size_t size, uint8_t choice)
 		return;
 	n = msg_build_query(&q, 1, case_bits, choice & 1, query);
 	CHECK(msg_parse_query(query, n, &again) == MSG_PLAIN);
-	CHECK(name_eq(&q.name, &again.name) && q.type == again.type && q.class == again.class &&
-	      q.flags == again.flags && again.edns == (choice & 1));
+	CHECK(name_eq(&q.name, &again.name) && q.type == again.type &&
+	      q.class == again.class && q.flags == again.flags &&
+	      again.edns == (choice & 1));
 	query[2] |= MSG_QR >> 8;
 	CHECK(msg_match_answer(query, n, &q, 1, case_bits) == MSG_MATCH);
 }
@@ -97,7 +98,8 @@ static bool same_record(const struct answer_walk *w, const struct answer_record 
 }
 
 /* Every record that we write is one of the upstream's, and in its order. */
-static void check_content(const uint8_t *in, size_t in_len, const uint8_t *out, size_t out_len)
+static void check_content(const uint8_t *in, size_t in_len, const uint8_t *out,
+			  size_t out_len)
 {
 	struct answer_walk w, v;
 	struct answer_record r, s;
@@ -121,7 +123,8 @@ static void check_answer(const uint8_t *data, size_t size, uint8_t choice)
 	ssize_t n;
 
 	/* The question is what the resolver would have compared with ours. */
-	if (size < MSG_HEADER || !name_read_plain(data, size, &off, &q.asked) || size - off < 4)
+	if (size < MSG_HEADER || !name_read_plain(data, size, &off, &q.asked) ||
+	    size - off < 4)
 		return;
 	q.name = name_lower(&q.asked);
 	q.type = octets_u16(data + off);

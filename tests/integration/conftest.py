@@ -8,6 +8,7 @@ meets outside. Each test runs as root and as an ordinary user.
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -39,6 +40,8 @@ def lack_of_means():
 def lab():
     if reason := lack_of_means():
         pytest.skip(reason)
+    # Whoever ends the tests early, wants the lab to end, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     lab = Lab()
     yield lab
     lab.close()

@@ -5,7 +5,11 @@ check_PROGRAMS += \
 	tests/unit/dns/test_name \
 	tests/unit/dns/test_resolvconf \
 	tests/unit/dns/test_resolver \
+	tests/unit/dns/test_resolver_life \
 	$(NULL)
 
-upstream_sources = tests/unit/dns/upstream.c tests/unit/dns/upstream.h
-tests_unit_dns_test_resolver_SOURCES = tests/unit/dns/test_resolver.c $(upstream_sources)
+world_sources = tests/unit/dns/upstream.c tests/unit/dns/upstream.h \
+	tests/unit/dns/world.c tests/unit/dns/world.h
+tests_unit_dns_test_resolver_SOURCES = tests/unit/dns/test_resolver.c $(world_sources)
+tests_unit_dns_test_resolver_life_SOURCES = tests/unit/dns/test_resolver_life.c \
+	$(world_sources)

@@ -14,7 +14,8 @@
 #define BYTES(text) text, sizeof(text) - 1
 #define IN "\0\1"
 #define TTL "\0\0\1\x2c"
-#define QUESTION "\3wWw\7eXample\3cOm\0" /* at 12; 16 is "example", 24 is "com", end at 29 */
+#define QUESTION \
+	"\3wWw\7eXample\3cOm\0" /* at 12; 16 is "example", 24 is "com", end at 29 */
 #define NO "\0\0"
 /* A record with a two-octet owner, as upstreams write them. */
 #define RECORD(owner, type, len, data) owner "\0" type IN TTL "\0" len data
@@ -60,8 +61,8 @@ static struct upstream *upstream(uint16_t flags, uint16_t type, const uint16_t c
 	return &u;
 }
 
-static ssize_t reencode(const struct msg_question *q, const struct upstream *u, uint8_t *out,
-			size_t max)
+static ssize_t reencode(const struct msg_question *q, const struct upstream *u,
+			uint8_t *out, size_t max)
 {
 	/* Exact allocations, so that a sanitizer sees what goes over. */
 	cleanup_free uint8_t *in = malloc(u->len), *tmp = malloc(max);
@@ -80,21 +81,21 @@ static ssize_t reencode(const struct msg_question *q, const struct upstream *u, 
 static void test_chain_kept_and_spelt_as_asked(void **state)
 {
 	/* The second CNAME's owner is in the first one's data, at 33 + 12 = 45. */
-	static const char records[] =
-		RECORD("\xc0\x0c", "\5", "\6", "\3cdn\xc0\x18") /* at 33; cdn.cOm at 45 */
-		RECORD("\xc0\x2d", "\5", "\5", "\2x1\xc0\x2d")	/* x1.cdn.com at 63 */
+	static const char records[] = RECORD("\xc0\x0c", "\5", "\6",
+					     "\3cdn\xc0\x18")  /* at 33; cdn.cOm at 45 */
+		RECORD("\xc0\x2d", "\5", "\5", "\2x1\xc0\x2d") /* x1.cdn.com at 63 */
 		RECORD("\xc0\x3f", "\1", "\4", "\1\2\3\4")
-		RECORD("\xc0\x3f", "\1", "\4", "\1\2\3\5");
+			RECORD("\xc0\x3f", "\1", "\4", "\1\2\3\5");
 	static const char want[] = HEAD "\0\4\0\0\0\0" ASKED("\1")
 		RECORD("\xc0\x0c", "\5", "\6", "\3cdn\xc0\x18")
-		RECORD("\xc0\x2d", "\5", "\5", "\2x1\xc0\x2d")
-		RECORD("\xc0\x3f", "\1", "\4", "\1\2\3\4")
-		RECORD("\xc0\x3f", "\1", "\4", "\1\2\3\5");
+			RECORD("\xc0\x2d", "\5", "\5", "\2x1\xc0\x2d")
+				RECORD("\xc0\x3f", "\1", "\4", "\1\2\3\4")
+					RECORD("\xc0\x3f", "\1", "\4", "\1\2\3\5");
 	struct msg_question q = question(MSG_TYPE_A, false);
 	uint8_t out[MSG_UDP_PLAIN];
 	ssize_t n = reencode(&q,
-			     upstream(0x8180, 1, (uint16_t[]){ 4, 0, 0 }, BYTES(records)), out,
-			     sizeof(out));
+			     upstream(0x8180, 1, (uint16_t[]){ 4, 0, 0 }, BYTES(records)),
+			     out, sizeof(out));
 
 	(void)state;
 	assert_int_equal(n, sizeof(want) - 1);
@@ -103,23 +104,23 @@ static void test_chain_kept_and_spelt_as_asked(void **state)
 
 static void test_strangers_are_left_out(void **state)
 {
-	static const char records[] =
-		RECORD("\xc0\x10", "\1", "\4", "\6\6\6\6")	/* example.com's address */
-		RECORD("\xc0\x18", "\x27", "\3", "\1x\0")	/* DNAME of com */
+	static const char records[] = RECORD("\xc0\x10", "\1", "\4",
+					     "\6\6\6\6")  /* example.com's address */
+		RECORD("\xc0\x18", "\x27", "\3", "\1x\0") /* DNAME of com */
 		RECORD("\xc0\x0c", "\5", "\3", "\1y\0")
-		RECORD("\1y\0", "\1", "\4", "\1\2\3\4")
-		RECORD("\1z\0", "\1", "\4", "\6\6\6\6")
-		RECORD("\1z\0", "\x27", "\3", "\1x\0")
-		RECORD("\1z\0", "\5", "\3", "\1y\0");
+			RECORD("\1y\0", "\1", "\4", "\1\2\3\4")
+				RECORD("\1z\0", "\1", "\4", "\6\6\6\6")
+					RECORD("\1z\0", "\x27", "\3", "\1x\0")
+						RECORD("\1z\0", "\5", "\3", "\1y\0");
 	static const char want[] = HEAD "\0\3\0\0\0\0" ASKED("\1")
 		RECORD("\xc0\x18", "\x27", "\3", "\1x\0")
-		RECORD("\xc0\x0c", "\5", "\3", "\1y\0")
-		RECORD("\xc0\x3c", "\1", "\4", "\1\2\3\4");
+			RECORD("\xc0\x0c", "\5", "\3", "\1y\0")
+				RECORD("\xc0\x3c", "\1", "\4", "\1\2\3\4");
 	struct msg_question q = question(MSG_TYPE_A, false);
 	uint8_t out[MSG_UDP_PLAIN];
 	ssize_t n = reencode(&q,
-			     upstream(0x8180, 1, (uint16_t[]){ 7, 0, 0 }, BYTES(records)), out,
-			     sizeof(out));
+			     upstream(0x8180, 1, (uint16_t[]){ 7, 0, 0 }, BYTES(records)),
+			     out, sizeof(out));
 
 	(void)state;
 	assert_int_equal(n, sizeof(want) - 1);
@@ -162,13 +163,18 @@ static void test_names_in_data(void **state)
 		uint8_t type;
 	} rows[] = {
 		{ "NS", BYTES("\2ns\xc0\x18"), BYTES("\2ns\xc0\x18"), 2 },
-		{ "SOA", BYTES("\2ns\xc0\x18\1h\xc0\x18" "abcdefghijklmnopqrst"),
-		  BYTES("\2ns\xc0\x18\1h\xc0\x18" "abcdefghijklmnopqrst"), 6 },
+		{ "SOA",
+		  BYTES("\2ns\xc0\x18\1h\xc0\x18"
+			"abcdefghijklmnopqrst"),
+		  BYTES("\2ns\xc0\x18\1h\xc0\x18"
+			"abcdefghijklmnopqrst"),
+		  6 },
 		{ "MX, whole", BYTES("\0\x0a\4mail\7example\3com\0"),
 		  BYTES("\0\x0a\4mail\xc0\x10"), 15 },
 		{ "TXT", BYTES("\3abc\2de"), BYTES("\3abc\2de"), 16 },
 		{ "AAAA", BYTES("0123456789abcdef"), BYTES("0123456789abcdef"), 28 },
-		{ "SRV", BYTES("\0\1\0\2\0\x50\xc0\x18"), BYTES("\0\1\0\2\0\x50\3cOm\0"), 33 },
+		{ "SRV", BYTES("\0\1\0\2\0\x50\xc0\x18"), BYTES("\0\1\0\2\0\x50\3cOm\0"),
+		  33 },
 		{ "NAPTR", BYTES("\0\1\0\2\1u\3sip\4!x!!\xc0\x18"),
 		  BYTES("\0\1\0\2\1u\3sip\4!x!!\3cOm\0"), 35 },
 		{ "DNAME", BYTES("\xc0\x18"), BYTES("\3cOm\0"), 39 },
@@ -176,8 +182,10 @@ static void test_names_in_data(void **state)
 		  BYTES("123456789012345678\3com\0signature"), 46 },
 		{ "NSEC", BYTES("\xc0\x18\0\1\x40"), BYTES("\3cOm\0\0\1\x40"), 47 },
 		{ "DS", BYTES("\xc0\x0c\xff"), BYTES("\xc0\x0c\xff"), 43 },
-		{ "SVCB", BYTES("\0\1\0\0\4\0\4\1\2\3\4"), BYTES("\0\1\0\0\4\0\4\1\2\3\4"), 64 },
-		{ "HTTPS", BYTES("\0\1\0\0\4\0\4\1\2\3\4"), BYTES("\0\1\0\0\4\0\4\1\2\3\4"), 65 },
+		{ "SVCB", BYTES("\0\1\0\0\4\0\4\1\2\3\4"),
+		  BYTES("\0\1\0\0\4\0\4\1\2\3\4"), 64 },
+		{ "HTTPS", BYTES("\0\1\0\0\4\0\4\1\2\3\4"),
+		  BYTES("\0\1\0\0\4\0\4\1\2\3\4"), 65 },
 		{ "unknown", BYTES("\xc0\x0c\xff"), BYTES("\xc0\x0c\xff"), 200 },
 		{ "unknown, empty", BYTES(""), BYTES(""), 200 },
 	};
@@ -241,34 +249,55 @@ static void test_malformed(void **state)
 		uint16_t counts[3];
 	} rows[] = {
 		{ "a record short", BYTES(""), { 1, 0, 0 } },
-		{ "an authority record short", BYTES(RECORD("\xc0\x0c", "\1", "\4", "\1\2\3\4")),
+		{ "an authority record short",
+		  BYTES(RECORD("\xc0\x0c", "\1", "\4", "\1\2\3\4")),
 		  { 1, 1, 0 } },
-		{ "65535 records", BYTES(RECORD("\xc0\x0c", "\1", "\4", "\1\2\3\4")),
+		{ "65535 records",
+		  BYTES(RECORD("\xc0\x0c", "\1", "\4", "\1\2\3\4")),
 		  { 0xffff, 0, 0 } },
 		{ "no owner", BYTES("\3ab"), { 1, 0, 0 } },
 		{ "fixed part cut", BYTES("\xc0\x0c\0\1\0\1\0\0\0\0\0"), { 1, 0, 0 } },
-		{ "data cut", BYTES(RECORD("\xc0\x0c", "\1", "\4", "\1\2\3")), { 1, 0, 0 } },
-		{ "owner points to itself", BYTES(RECORD("\xc0\x21", "\1", "\4", "\1\2\3\4")),
+		{ "data cut",
+		  BYTES(RECORD("\xc0\x0c", "\1", "\4", "\1\2\3")),
+		  { 1, 0, 0 } },
+		{ "owner points to itself",
+		  BYTES(RECORD("\xc0\x21", "\1", "\4", "\1\2\3\4")),
 		  { 1, 0, 0 } },
 		{ "A of 3", BYTES(RECORD("\xc0\x0c", "\1", "\3", "\1\2\3")), { 1, 0, 0 } },
-		{ "A of 5", BYTES(RECORD("\xc0\x0c", "\1", "\5", "\1\2\3\4\5")), { 1, 0, 0 } },
-		{ "AAAA of 4", BYTES(RECORD("\xc0\x0c", "\x1c", "\4", "\1\2\3\4")), { 1, 0, 0 } },
-		{ "MX of 1", BYTES(RECORD("\xc0\x0c", "\x0f", "\1", "\1")), { 1, 0, 0 } },
-		{ "MX without a name", BYTES(RECORD("\xc0\x0c", "\x0f", "\2", "\0\1")),
+		{ "A of 5",
+		  BYTES(RECORD("\xc0\x0c", "\1", "\5", "\1\2\3\4\5")),
 		  { 1, 0, 0 } },
-		{ "CNAME with a rest", BYTES(RECORD("\xc0\x0c", "\5", "\3", "\xc0\x0cx")),
+		{ "AAAA of 4",
+		  BYTES(RECORD("\xc0\x0c", "\x1c", "\4", "\1\2\3\4")),
+		  { 1, 0, 0 } },
+		{ "MX of 1", BYTES(RECORD("\xc0\x0c", "\x0f", "\1", "\1")), { 1, 0, 0 } },
+		{ "MX without a name",
+		  BYTES(RECORD("\xc0\x0c", "\x0f", "\2", "\0\1")),
+		  { 1, 0, 0 } },
+		{ "CNAME with a rest",
+		  BYTES(RECORD("\xc0\x0c", "\5", "\3", "\xc0\x0cx")),
 		  { 1, 0, 0 } },
 		{ "CNAME reaching over its data",
-		  BYTES(RECORD("\xc0\x0c", "\5", "\2", "\3a") "bc\0"), { 1, 0, 0 } },
-		{ "SOA cut", BYTES(RECORD("\xc0\x0c", "\6", "\5", "\0\0abc")), { 1, 0, 0 } },
-		{ "NAPTR's string too long",
-		  BYTES(RECORD("\xc0\x0c", "\x23", "\6", "\0\1\0\1\x09x")), { 1, 0, 0 } },
-		{ "NAPTR without strings",
-		  BYTES(RECORD("\xc0\x0c", "\x23", "\4", "\0\1\0\1")), { 1, 0, 0 } },
-		{ "RRSIG without a signer", BYTES(RECORD("\xc0\x0c", "\x2e", "\3", "123")),
+		  BYTES(RECORD("\xc0\x0c", "\5", "\2", "\3a") "bc\0"),
 		  { 1, 0, 0 } },
-		{ "in authority", BYTES(RECORD("\xc0\x0c", "\2", "\2", "\3a")), { 0, 1, 0 } },
-		{ "in additional", BYTES(RECORD("\xc0\x0c", "\1", "\1", "x")), { 0, 0, 1 } },
+		{ "SOA cut",
+		  BYTES(RECORD("\xc0\x0c", "\6", "\5", "\0\0abc")),
+		  { 1, 0, 0 } },
+		{ "NAPTR's string too long",
+		  BYTES(RECORD("\xc0\x0c", "\x23", "\6", "\0\1\0\1\x09x")),
+		  { 1, 0, 0 } },
+		{ "NAPTR without strings",
+		  BYTES(RECORD("\xc0\x0c", "\x23", "\4", "\0\1\0\1")),
+		  { 1, 0, 0 } },
+		{ "RRSIG without a signer",
+		  BYTES(RECORD("\xc0\x0c", "\x2e", "\3", "123")),
+		  { 1, 0, 0 } },
+		{ "in authority",
+		  BYTES(RECORD("\xc0\x0c", "\2", "\2", "\3a")),
+		  { 0, 1, 0 } },
+		{ "in additional",
+		  BYTES(RECORD("\xc0\x0c", "\1", "\1", "x")),
+		  { 0, 0, 1 } },
 		{ "OPT cut", BYTES("\0\0\x29\4\xd0\0\0\0\0\0\4"), { 0, 0, 1 } },
 	};
 	struct msg_question q = question(MSG_TYPE_ANY, true);
@@ -276,15 +305,18 @@ static void test_malformed(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (reencode(&q, upstream(0x8180, 255, rows[i].counts, rows[i].records, rows[i].len),
+		if (reencode(&q,
+			     upstream(0x8180, 255, rows[i].counts, rows[i].records,
+				      rows[i].len),
 			     out, sizeof(out)) != -EBADMSG)
 			fail_msg("%s: was taken", rows[i].what);
 	assert_int_equal(answer_reencode(&q, (const uint8_t *)"123", 3, out, sizeof(out)),
 			 -EBADMSG);
 	/* What stands behind the last record is dropped. */
-	assert_int_equal(reencode(&q, upstream(0x8180, 255, (uint16_t[3]){ 0 }, BYTES("junk")), out,
-				  sizeof(out)),
-			 33 + MSG_OPT);
+	assert_int_equal(
+		reencode(&q, upstream(0x8180, 255, (uint16_t[3]){ 0 }, BYTES("junk")),
+			 out, sizeof(out)),
+		33 + MSG_OPT);
 }
 
 /* n records of 16 octets, by the owner given. */
@@ -316,8 +348,8 @@ static void test_cut_at_a_record(void **state)
 	assert_int_equal(octets_u16(out + 10), 1);
 	assert_true(octets_u16(out + 2) & MSG_TC);
 	/* What fits exactly is not cut. */
-	n = reencode(&q, upstream(0x8180, 1, (uint16_t[]){ 29, 0, 0 }, records, 29 * 16), out,
-		     sizeof(out));
+	n = reencode(&q, upstream(0x8180, 1, (uint16_t[]){ 29, 0, 0 }, records, 29 * 16),
+		     out, sizeof(out));
 	assert_int_equal(octets_u16(out + 6), 29);
 	assert_false(octets_u16(out + 2) & MSG_TC);
 	/* Nor is anything in a buffer large enough for TCP. */
@@ -335,8 +367,9 @@ static void test_cut_in_authority(void **state)
 
 	(void)state;
 	len += fill(records + len, "\xc0\x18", 43, 60);
-	assert_true(reencode(&q, upstream(0x8180, 1, (uint16_t[]){ 2, 60, 0 }, records, len), out,
-			     sizeof(out)) > 0);
+	assert_true(reencode(&q,
+			     upstream(0x8180, 1, (uint16_t[]){ 2, 60, 0 }, records, len),
+			     out, sizeof(out)) > 0);
 	assert_int_equal(octets_u16(out + 6), 2);
 	assert_int_equal(octets_u16(out + 8), 27); /* (512 - 33) / 16 - 2 */
 	assert_true(octets_u16(out + 2) & MSG_TC);
@@ -353,13 +386,15 @@ static void test_cut_in_additional(void **state)
 	len += fill(records + len, "\xc0\x10", 1, 10);
 	len += fill(records + len, "\xc0\x18", 1, 40);
 	/* The set that doesn't fit is left out whole, and nobody needs it. */
-	assert_true(reencode(&q, upstream(0x8180, 1, (uint16_t[]){ 2, 0, 50 }, records, len), out,
-			     sizeof(out)) == 33 + 12 * 16);
+	assert_true(reencode(&q,
+			     upstream(0x8180, 1, (uint16_t[]){ 2, 0, 50 }, records, len),
+			     out, sizeof(out)) == 33 + 12 * 16);
 	assert_int_equal(octets_u16(out + 10), 10);
 	assert_false(octets_u16(out + 2) & MSG_TC);
 	/* In a referral it is glue, which is needed. */
-	assert_true(reencode(&q, upstream(0x8180, 1, (uint16_t[]){ 0, 2, 50 }, records, len), out,
-			     sizeof(out)) == 33 + 12 * 16);
+	assert_true(reencode(&q,
+			     upstream(0x8180, 1, (uint16_t[]){ 0, 2, 50 }, records, len),
+			     out, sizeof(out)) == 33 + 12 * 16);
 	assert_int_equal(octets_u16(out + 10), 10);
 	assert_true(octets_u16(out + 2) & MSG_TC);
 }
@@ -378,13 +413,17 @@ static void test_answer_that_grows(void **state)
 	to = mempcpy(to, "\xc0\x0c\0\x27" IN TTL "\0\xfd", 12); /* DNAME of 253 at 45 */
 	for (int i = 0; i < 4; i++) {
 		*to++ = 62;
-		to = mempcpy(to, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", 62);
+		to = mempcpy(
+			to,
+			"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+			62);
 	}
 	*to++ = 0;
 	for (int i = 0; i < 2000; i++)
 		to = mempcpy(to, RECORD("\xc0\x0c", "\x27", "\2", "\xc0\x2d"), 14);
 	n = reencode(&q,
-		     upstream(0x8180, 255, (uint16_t[]){ 2001, 0, 0 }, records, to - records),
+		     upstream(0x8180, 255, (uint16_t[]){ 2001, 0, 0 }, records,
+			      to - records),
 		     out, sizeof(out));
 	/* (65535 - 33) / 265 */
 	assert_int_equal(octets_u16(out + 6), 247);
@@ -394,15 +433,16 @@ static void test_answer_that_grows(void **state)
 
 static void test_walk(void **state)
 {
-	static const char records[] =
-		RECORD("\xc0\x0c", "\5", "\3", "\1y\0")
+	static const char records[] = RECORD("\xc0\x0c", "\5", "\3", "\1y\0")
 		RECORD("\1y\0", "\1", "\4", "\1\2\3\4")
-		RECORD("\1y\0", "\x1c", "\x10", "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1")
-		RECORD("\1y\0", "\2", "\2", "\xc0\x18") OPT_RECORD;
-	const struct upstream *u =
-		upstream(0x8180, 1, (uint16_t[]){ 3, 1, 1 }, BYTES(records));
-	static const enum answer_section sections[] = { ANSWER_ANSWER, ANSWER_ANSWER, ANSWER_ANSWER,
-							ANSWER_AUTHORITY, ANSWER_ADDITIONAL };
+			RECORD("\1y\0", "\x1c", "\x10",
+			       "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1")
+				RECORD("\1y\0", "\2", "\2", "\xc0\x18") OPT_RECORD;
+	const struct upstream *u = upstream(0x8180, 1, (uint16_t[]){ 3, 1, 1 },
+					    BYTES(records));
+	static const enum answer_section sections[] = { ANSWER_ANSWER, ANSWER_ANSWER,
+							ANSWER_ANSWER, ANSWER_AUTHORITY,
+							ANSWER_ADDITIONAL };
 	static const uint16_t types[] = { MSG_TYPE_CNAME, MSG_TYPE_A, MSG_TYPE_AAAA, 2,
 					  MSG_TYPE_OPT };
 	struct answer_walk w;

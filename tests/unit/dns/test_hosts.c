@@ -106,10 +106,11 @@ static void test_pointers(void **state)
 
 	(void)state;
 	assert_string_equal(ask(h, "1.2.0.192.in-addr.arpa", MSG_TYPE_PTR), "one");
-	assert_string_equal(
-		ask(h, "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
-		    MSG_TYPE_PTR),
-		"me");
+	assert_string_equal(ask(h,
+				"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0."
+				"0.0.0.0.ip6.arpa",
+				MSG_TYPE_PTR),
+			    "me");
 	assert_null(ask(h, "2.2.0.192.in-addr.arpa", MSG_TYPE_PTR));
 	assert_null(ask(h, "one", MSG_TYPE_PTR));
 	hosts_free(h);
@@ -127,7 +128,9 @@ static void test_bad_lines(void **state)
 		{ "192.0.2.1 a..b", "not a host name" },
 		{ "192.0.2.1 a\\.b", "not a host name" },
 		{ "192.0.2.1 .", "not a host name" },
-		{ "192.0.2.1 b\xc3\xbc" "cher", "not a host name" },
+		{ "192.0.2.1 b\xc3\xbc"
+		  "cher",
+		  "not a host name" },
 	};
 	struct hosts_bad bad;
 	struct hosts *h;
@@ -165,14 +168,15 @@ static void test_long_list(void **state)
 
 	(void)state;
 	for (int i = 0; i < 100000; i++)
-		len += snprintf(text + len, size - len, "10.%d.%d.%d h%d.example\n", i >> 16,
-				i >> 8 & 255, i & 255, i * 7919 % 100003);
+		len += snprintf(text + len, size - len, "10.%d.%d.%d h%d.example\n",
+				i >> 16, i >> 8 & 255, i & 255, i * 7919 % 100003);
 	h = parse(text, NULL);
 	for (int i = 0; i < 100000; i += 997) {
 		char want[ADDR_TEXT_MAX];
 
 		snprintf(name, sizeof(name), "h%d.example", i * 7919 % 100003);
-		snprintf(want, sizeof(want), "10.%d.%d.%d", i >> 16, i >> 8 & 255, i & 255);
+		snprintf(want, sizeof(want), "10.%d.%d.%d", i >> 16, i >> 8 & 255,
+			 i & 255);
 		assert_string_equal(ask(h, name, MSG_TYPE_A), want);
 	}
 	hosts_free(h);

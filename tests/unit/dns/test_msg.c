@@ -42,18 +42,21 @@ static const struct row {
 	{ "unknown type", BYTES(PLAIN NAME "\xff\x01" IN), MSG_PLAIN },
 	{ "class CH", BYTES(PLAIN "\7version\4bind\0\0\x10\0\3"), MSG_PLAIN },
 	{ "class ANY", BYTES(PLAIN NAME A "\0\xff"), MSG_PLAIN },
-	{ "longest name", BYTES(PLAIN LABEL63 LABEL63 LABEL63 LABEL61 "\0" A IN), MSG_PLAIN },
+	{ "longest name", BYTES(PLAIN LABEL63 LABEL63 LABEL63 LABEL61 "\0" A IN),
+	  MSG_PLAIN },
 	{ "a dot in a label", BYTES(PLAIN "\13foo.example\3com\0" A IN), MSG_PLAIN },
 	{ "a NUL in a label", BYTES(PLAIN "\4a\0b.\3com\0" A IN), MSG_PLAIN },
 	{ "octets over 127", BYTES(PLAIN "\3\xff\xfe\x80\3com\0" A IN), MSG_PLAIN },
 	{ "no RD", BYTES(ID NONE ONE NONE NONE NONE NAME A IN), MSG_PLAIN },
-	{ "AA, TC, RA, Z, rcode", BYTES(ID "\7\xcf" ONE NONE NONE NONE NAME A IN), MSG_PLAIN },
+	{ "AA, TC, RA, Z, rcode", BYTES(ID "\7\xcf" ONE NONE NONE NONE NAME A IN),
+	  MSG_PLAIN },
 	{ "OPT", BYTES(EDNS NAME A IN OPT_PLAIN), MSG_PLAIN },
 	{ "OPT, size 0", BYTES(EDNS NAME A IN OPT(NONE, "\0", NONE, NONE)), MSG_PLAIN },
 	{ "OPT, all flags", BYTES(EDNS NAME A IN OPT("\x10\0", "\0", "\xff\xff", NONE)),
 	  MSG_PLAIN },
 	{ "OPT with a cookie",
-	  BYTES(EDNS NAME A IN OPT("\x04\xd0", "\0", NONE, "\0\x0c\0\x0a\0\x08") "01234567"),
+	  BYTES(EDNS NAME A IN OPT("\x04\xd0", "\0", NONE,
+				   "\0\x0c\0\x0a\0\x08") "01234567"),
 	  MSG_PLAIN },
 	{ "OPT with two options",
 	  BYTES(EDNS NAME A IN OPT("\x04\xd0", "\0", NONE, "\0\x0a\0\x0c\0\2xx\0\3\0\0")),
@@ -88,13 +91,16 @@ static const struct row {
 	  BYTES(ID RD ONE ONE NONE NONE NAME A IN), MSG_ANSWER_FORMERR },
 	{ "an authority record announced, none there",
 	  BYTES(ID RD ONE NONE ONE NONE NAME A IN), MSG_ANSWER_FORMERR },
-	{ "OPT there, none announced", BYTES(PLAIN NAME A IN OPT_PLAIN), MSG_ANSWER_FORMERR },
-	{ "OPT cut", BYTES(EDNS NAME A IN "\0\0\x29\x04\xd0\0\0\0\0\0"), MSG_ANSWER_FORMERR },
+	{ "OPT there, none announced", BYTES(PLAIN NAME A IN OPT_PLAIN),
+	  MSG_ANSWER_FORMERR },
+	{ "OPT cut", BYTES(EDNS NAME A IN "\0\0\x29\x04\xd0\0\0\0\0\0"),
+	  MSG_ANSWER_FORMERR },
 	{ "OPT with a name", BYTES(EDNS NAME A IN "\1a" OPT_PLAIN), MSG_ANSWER_FORMERR },
 	{ "OPT with a pointer for the root",
-	  BYTES(EDNS NAME A IN "\xc0\x1c\0\x29\x04\xd0\0\0\0\0\0\0"), MSG_ANSWER_FORMERR },
-	{ "OPT longer than the message", BYTES(EDNS NAME A IN OPT("\4\xd0", "\0", NONE, ONE)),
+	  BYTES(EDNS NAME A IN "\xc0\x1c\0\x29\x04\xd0\0\0\0\0\0\0"),
 	  MSG_ANSWER_FORMERR },
+	{ "OPT longer than the message",
+	  BYTES(EDNS NAME A IN OPT("\4\xd0", "\0", NONE, ONE)), MSG_ANSWER_FORMERR },
 	{ "an option longer than OPT",
 	  BYTES(EDNS NAME A IN OPT("\4\xd0", "\0", NONE, "\0\5\0\x0a\0\2x")),
 	  MSG_ANSWER_FORMERR },
@@ -109,9 +115,12 @@ static const struct row {
 	{ "no root label", BYTES(PLAIN "\3www"), MSG_ANSWER_FORMERR },
 	{ "a label past the end", BYTES(PLAIN "\77www\0" A IN), MSG_ANSWER_FORMERR },
 	{ "a pointer to itself", BYTES(PLAIN "\xc0\x0c" A IN), MSG_ANSWER_FORMERR },
-	{ "a pointer into the header", BYTES(PLAIN "\1a\xc0\x02" A IN), MSG_ANSWER_FORMERR },
-	{ "a pointer forwards", BYTES(PLAIN "\xc0\x12" A IN "\1a\0"), MSG_ANSWER_FORMERR },
-	{ "label type 01 (RFC 2673)", BYTES(PLAIN "\x41\x08\xff\0" A IN), MSG_ANSWER_FORMERR },
+	{ "a pointer into the header", BYTES(PLAIN "\1a\xc0\x02" A IN),
+	  MSG_ANSWER_FORMERR },
+	{ "a pointer forwards", BYTES(PLAIN "\xc0\x12" A IN "\1a\0"),
+	  MSG_ANSWER_FORMERR },
+	{ "label type 01 (RFC 2673)", BYTES(PLAIN "\x41\x08\xff\0" A IN),
+	  MSG_ANSWER_FORMERR },
 	{ "label type 10", BYTES(PLAIN "\x81x\0" A IN), MSG_ANSWER_FORMERR },
 	{ "a name of 256 octets", BYTES(PLAIN LABEL63 LABEL63 LABEL63 LABEL62 "\0" A IN),
 	  MSG_ANSWER_FORMERR },
@@ -121,10 +130,13 @@ static const struct row {
 	/* Not for us. */
 	{ "IQUERY", BYTES(ID "\x09\0" NONE ONE NONE NONE), MSG_ANSWER_NOTIMP },
 	{ "STATUS", BYTES(ID "\x10\0" NONE NONE NONE NONE), MSG_ANSWER_NOTIMP },
-	{ "NOTIFY", BYTES(ID "\x20\0" ONE NONE NONE NONE NAME "\0\6" IN), MSG_ANSWER_NOTIMP },
-	{ "UPDATE", BYTES(ID "\x28\0" ONE NONE NONE NONE NAME "\0\6" IN), MSG_ANSWER_NOTIMP },
+	{ "NOTIFY", BYTES(ID "\x20\0" ONE NONE NONE NONE NAME "\0\6" IN),
+	  MSG_ANSWER_NOTIMP },
+	{ "UPDATE", BYTES(ID "\x28\0" ONE NONE NONE NONE NAME "\0\6" IN),
+	  MSG_ANSWER_NOTIMP },
 	{ "DSO", BYTES(ID "\x30\0" NONE NONE NONE NONE), MSG_ANSWER_NOTIMP },
-	{ "opcode 15", BYTES(ID "\x78\0" ONE NONE NONE NONE NAME A IN), MSG_ANSWER_NOTIMP },
+	{ "opcode 15", BYTES(ID "\x78\0" ONE NONE NONE NONE NAME A IN),
+	  MSG_ANSWER_NOTIMP },
 	{ "TKEY", BYTES(PLAIN NAME "\0\xf9" IN), MSG_ANSWER_NOTIMP },
 	{ "TSIG", BYTES(PLAIN NAME "\0\xfa" IN), MSG_ANSWER_NOTIMP },
 	{ "IXFR", BYTES(PLAIN NAME "\0\xfb" IN), MSG_ANSWER_NOTIMP },
@@ -186,10 +198,11 @@ static void test_what_is_read(void **state)
 	struct msg_question q;
 
 	(void)state;
-	assert_int_equal(parse(BYTES("\xab\xcd\x01\x30" ONE NONE NONE ONE "\3WwW\0\0\x1c" IN OPT(
-				       "\x10\0", "\0", "\x80\0", NONE)),
-			       &q),
-			 MSG_PLAIN);
+	assert_int_equal(
+		parse(BYTES("\xab\xcd\x01\x30" ONE NONE NONE ONE
+			    "\3WwW\0\0\x1c" IN OPT("\x10\0", "\0", "\x80\0", NONE)),
+		      &q),
+		MSG_PLAIN);
 	assert_int_equal(q.id, 0xabcd);
 	assert_int_equal(q.flags, MSG_RD | MSG_AD | MSG_CD);
 	assert_memory_equal(q.asked.b, "\3WwW", 5);
@@ -209,19 +222,21 @@ static void test_what_is_read(void **state)
 
 static void test_query_bytes(void **state)
 {
-	static const char want[] = "\x00\x07\x01\x30" ONE NONE NONE ONE "\3wWw\0\0\x1c" IN OPT(
-		"\x04\xd0", "\0", "\x80\0", NONE);
+	static const char want[] = "\x00\x07\x01\x30" ONE NONE NONE ONE
+				   "\3wWw\0\0\x1c" IN OPT("\x04\xd0", "\0", "\x80\0",
+							  NONE);
 	struct msg_question q;
 	uint8_t out[MSG_QUERY_MAX];
 
 	(void)state;
 	/* The options and the child's spelling don't go along. */
-	parse(BYTES("\xab\xcd\x01\x30" ONE NONE NONE ONE "\3WWW\0\0\x1c" IN OPT(
-		      "\x10\0", "\0", "\x80\0", "\0\4\0\x0a\0\0")),
+	parse(BYTES("\xab\xcd\x01\x30" ONE NONE NONE ONE
+		    "\3WWW\0\0\x1c" IN OPT("\x10\0", "\0", "\x80\0", "\0\4\0\x0a\0\0")),
 	      &q);
 	assert_int_equal(msg_build_query(&q, 7, 1 << 2, true, out), sizeof(want) - 1);
 	assert_memory_equal(out, want, sizeof(want) - 1);
-	assert_int_equal(msg_build_query(&q, 7, 0, false, out), sizeof(want) - 1 - MSG_OPT);
+	assert_int_equal(msg_build_query(&q, 7, 0, false, out),
+			 sizeof(want) - 1 - MSG_OPT);
 	assert_memory_equal(out + 8, "\0\0\0\0\3www\0\0\x1c\0\1", 13);
 }
 
@@ -327,15 +342,15 @@ static void test_address_replies(void **state)
 	n = msg_reply_addrs(&q, addrs, 3, 60, out, sizeof(out));
 	assert_int_equal(n, MSG_HEADER + 7 + 2 * 16);
 	assert_memory_equal(out,
-			    ID "\x81\x80" ONE TWO NONE NONE "\1A\0" A IN
-			       "\xc0\x0c" A IN "\0\0\0\x3c\0\4\xc0\0\2\1"
+			    ID "\x81\x80" ONE TWO NONE NONE "\1A\0" A IN "\xc0\x0c" A IN
+			       "\0\0\0\x3c\0\4\xc0\0\2\1"
 			       "\xc0\x0c" A IN "\0\0\0\x3c\0\4\xc0\0\2\2",
 			    n);
 	q.type = MSG_TYPE_AAAA;
 	n = msg_reply_addrs(&q, addrs, 3, 60, out, sizeof(out));
 	assert_int_equal(n, MSG_HEADER + 7 + 28);
-	assert_memory_equal(out + MSG_HEADER + 7, "\xc0\x0c\0\x1c\0\1\0\0\0\x3c\0\x10\x20\1\x0d\xb8",
-			    16);
+	assert_memory_equal(out + MSG_HEADER + 7,
+			    "\xc0\x0c\0\x1c\0\1\0\0\0\x3c\0\x10\x20\1\x0d\xb8", 16);
 	q.type = MSG_TYPE_ANY;
 	n = msg_reply_addrs(&q, addrs, 3, 60, out, sizeof(out));
 	assert_int_equal(octets_u16(out + 6), 3);

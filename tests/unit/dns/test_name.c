@@ -123,30 +123,31 @@ static void test_read_compressed(void **state)
 
 static void test_read_refused(void **state)
 {
-#define ROW(text, off)                   \
-	{                                \
+#define ROW(text, off)                      \
+	{                                   \
 		text, sizeof(text) - 1, off \
 	}
 	static const struct {
 		const char *msg;
 		size_t len, off;
 	} rows[] = {
-		ROW(HEADER_ZEROS, 12),			    /* nothing there */
-		ROW(HEADER_ZEROS "\3ab", 12),		    /* label cut */
-		ROW(HEADER_ZEROS "\2ab", 12),		    /* no root */
-		ROW(HEADER_ZEROS "\xc0", 12),		    /* pointer cut */
-		ROW(HEADER_ZEROS "\xc0\x0c", 12),	    /* to itself */
-		ROW(HEADER_ZEROS "\1a\xc0\x0c", 12),	    /* to its own beginning */
-		ROW(HEADER_ZEROS "\xc0\x0e\0", 12),	    /* forwards */
-		ROW(HEADER_ZEROS "\xc0\x0e\xc0\x0c", 14),   /* there and back */
-		ROW(HEADER_ZEROS "\1a\0\xc0\x05", 15),	    /* into the header */
+		ROW(HEADER_ZEROS, 12),			  /* nothing there */
+		ROW(HEADER_ZEROS "\3ab", 12),		  /* label cut */
+		ROW(HEADER_ZEROS "\2ab", 12),		  /* no root */
+		ROW(HEADER_ZEROS "\xc0", 12),		  /* pointer cut */
+		ROW(HEADER_ZEROS "\xc0\x0c", 12),	  /* to itself */
+		ROW(HEADER_ZEROS "\1a\xc0\x0c", 12),	  /* to its own beginning */
+		ROW(HEADER_ZEROS "\xc0\x0e\0", 12),	  /* forwards */
+		ROW(HEADER_ZEROS "\xc0\x0e\xc0\x0c", 14), /* there and back */
+		ROW(HEADER_ZEROS "\1a\0\xc0\x05", 15),	  /* into the header */
 		ROW(HEADER_ZEROS "\x41"
 				 "a\0",
-		    12),				    /* label types 01, 10 */
+		    12), /* label types 01, 10 */
 		ROW(HEADER_ZEROS "\x81"
 				 "a\0",
 		    12),
-		ROW(HEADER_ZEROS LABEL63 LABEL63 LABEL63 "\076" TEXT61 "b\0", 12), /* 256 */
+		ROW(HEADER_ZEROS LABEL63 LABEL63 LABEL63 "\076" TEXT61 "b\0",
+		    12), /* 256 */
 	};
 	struct name n;
 
@@ -211,9 +212,11 @@ static void test_to_addr(void **state)
 	} rows[] = {
 		{ "4.3.2.1.in-addr.arpa", "1.2.3.4" },
 		{ "0.255.0.10.IN-ADDR.ARPA", "10.0.255.0" },
-		{ "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
+		{ "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6."
+		  "arpa",
 		  "2001:db8::1" },
-		{ "F.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
+		{ "F.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6."
+		  "arpa",
 		  "2001:db8::f" },
 		{ "3.2.1.in-addr.arpa", NULL },
 		{ "5.4.3.2.1.in-addr.arpa", NULL },
@@ -224,9 +227,11 @@ static void test_to_addr(void **state)
 		{ "in-addr.arpa", NULL },
 		{ "4.3.2.1.in-addr.example", NULL },
 		{ "1.ip6.arpa", NULL },
-		{ "g.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
+		{ "g.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6."
+		  "arpa",
 		  NULL },
-		{ "11.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.22.ip6.arpa",
+		{ "11.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.22.ip6."
+		  "arpa",
 		  NULL },
 	};
 	char text[ADDR_TEXT_MAX];

@@ -34,11 +34,13 @@ static void expect(const char *text, const char *servers, const char *kept,
 static void test_servers(void **state)
 {
 	(void)state;
-	expect("nameserver 192.0.2.1\nnameserver 2001:db8::1\n", "192.0.2.1 2001:db8::1", "", "");
-	expect("nameserver\t 192.0.2.1 # office\r\nnameserver 192.0.2.2;x\n", "192.0.2.1", "",
-	       "line 2: nameserver 192.0.2.2;x: not an IP address\n");
+	expect("nameserver 192.0.2.1\nnameserver 2001:db8::1\n", "192.0.2.1 2001:db8::1",
+	       "", "");
+	expect("nameserver\t 192.0.2.1 # office\r\nnameserver 192.0.2.2;x\n", "192.0.2.1",
+	       "", "line 2: nameserver 192.0.2.2;x: not an IP address\n");
 	expect("nameserver 192.0.2.1", "192.0.2.1", "", "");
-	expect("nameserver 1.1.1.1\nnameserver 1.1.1.2\nnameserver 1.1.1.3\nnameserver 1.1.1.4\n",
+	expect("nameserver 1.1.1.1\nnameserver 1.1.1.2\nnameserver 1.1.1.3\nnameserver "
+	       "1.1.1.4\n",
 	       "1.1.1.1 1.1.1.2 1.1.1.3", "", "");
 	expect("nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch .\n", "127.0.0.53",
 	       "options edns0 trust-ad\nsearch .\n", "");
@@ -74,7 +76,8 @@ static void test_kept_lines(void **state)
 	expect("domain a.example \t\r\nsortlist 10.0.0.0\nsearch b.example\tc.example\n"
 	       "options ndots:2\n# options x\noptionsx\n searching x\noptions rotate",
 	       "127.0.0.1",
-	       "domain a.example\nsearch b.example\tc.example\noptions ndots:2\noptions rotate\n",
+	       "domain a.example\nsearch b.example\tc.example\noptions ndots:2\noptions "
+	       "rotate\n",
 	       "");
 }
 

@@ -64,7 +64,8 @@ static void send_later(struct upstream *u, const void *msg, size_t len,
 }
 
 /* What we send upstream must be one plain question, always. */
-static size_t answer(struct upstream *u, const void *msg, size_t len, uint16_t port, bool tcp)
+static size_t answer(struct upstream *u, const void *msg, size_t len, uint16_t port,
+		     bool tcp)
 {
 	struct upstream_query query = { .msg = msg, .len = len, .port = port, .tcp = tcp };
 
@@ -80,8 +81,8 @@ static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
 	*buf = uv_buf_init(u->in, sizeof(u->in));
 }
 
-static void on_udp(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from,
-		   unsigned flags)
+static void on_udp(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf,
+		   const struct sockaddr *from, unsigned flags)
 {
 	struct upstream *u = container_of(udp, struct upstream, udp);
 	struct endpoint peer;
@@ -201,7 +202,8 @@ void upstream_close(struct upstream *u)
 	uv_close((uv_handle_t *)&u->tcp, NULL);
 }
 
-size_t upstream_reply(const struct upstream_query *query, uint16_t flags, int n, uint8_t *out)
+size_t upstream_reply(const struct upstream_query *query, uint16_t flags, int n,
+		      uint8_t *out)
 {
 	size_t question = MSG_HEADER + query->q.asked.len + 4;
 	uint8_t *b;

@@ -46,6 +46,7 @@ void upstream_close(struct upstream *u);
 
 /* The query's header and question as an answer with `flags` and rcode, and n A records
  * 192.0.2.x. OPT if the query has one. */
-size_t upstream_reply(const struct upstream_query *query, uint16_t flags, int n, uint8_t *out);
+size_t upstream_reply(const struct upstream_query *query, uint16_t flags, int n,
+		      uint8_t *out);
 
 #endif

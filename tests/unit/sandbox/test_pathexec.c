@@ -47,7 +47,7 @@ static int make_tree(void **state)
 	make_file("b/lost", "#!/no/such/interpreter\n", 0755);
 	make_file("closed/tool", "#!/bin/sh\nexit 13\n", 0755);
 	make_file("here", "#!/bin/sh\nexit 14\n", 0755);
-	return 0;
+	return chmod("closed", 0);
 }
 
 static int remove_tree(void **state)
@@ -55,7 +55,7 @@ static int remove_tree(void **state)
 	static const char *const names[] = { "a/tool", "b/tool",      "a/dir",	"b/plain",
 					     "b/lost", "closed/tool", "here",	"b/dir",
 					     "a",      "b",	      "closed", dir };
-	int ret = 0;
+	int ret = chmod("closed", 0700);
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
