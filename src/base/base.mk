@@ -14,6 +14,8 @@ childflow_lib_sources += \
 	src/base/log.h \
 	src/base/netplan.c \
 	src/base/netplan.h \
+	src/base/poller.c \
+	src/base/poller.h \
 	src/base/target.h \
 	src/base/util.h \
 	$(NULL)

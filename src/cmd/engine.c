@@ -39,6 +39,7 @@ struct engine {
 	struct policy policy;
 	struct events events;
 	struct event_sink log_sink;
+	struct poller poller;
 	struct sock_set socks;
 	struct direct direct;
 	struct hosts *hosts;
@@ -145,7 +146,10 @@ static int prepare(struct engine *e, struct error *err)
 	event_log_sink_init(&e->log_sink);
 	if (log_level() >= LOG_LEVEL_DEBUG)
 		event_sink_add(&e->events, &e->log_sink);
-	sock_set_init(&e->socks, &e->loop);
+	r = poller_init(&e->poller, &e->loop);
+	if (r)
+		return error_set(err, -r, "watch sockets");
+	sock_set_init(&e->socks, &e->loop, &e->poller);
 	direct_init(&e->direct, &e->socks);
 	if (s->hosts_text) {
 		e->hosts = hosts_parse(s->hosts_text, s->hosts_len, &bad, err);
@@ -169,7 +173,8 @@ static int prepare(struct engine *e, struct error *err)
 	e->udp = e->flows ? udp_sessions_new(&(struct udp_deps){ .loop = &e->loop,
 								 .policy = &e->policy,
 								 .events = &e->events,
-								 .dns = e->dns }) :
+								 .dns = e->dns,
+								 .poller = &e->poller }) :
 			    NULL;
 	return e->udp ? 0 : no_memory(err);
 }
@@ -212,6 +217,8 @@ static void tear_down(struct engine *e)
 	udp_sessions_close(e->udp);
 	dns_service_close(e->dns);
 	flow_table_close(e->flows);
+	sock_set_close(&e->socks);
+	poller_close(&e->poller);
 	stack_close(e->stack);
 	tap_close(e->tap);
 	resolver_close(e->resolver, NULL, NULL);

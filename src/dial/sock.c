@@ -5,9 +5,8 @@
  * child without a copy; it is written straight from the child's packets. It keeps no send
  * buffer of its own: what the kernel does not take is left with the caller.
  *
- * One uv_poll handle serves connect and traffic. uv_poll calls epoll_ctl on each change of
- * interest, so interest changes only when a side blocks: reading stays on until the owner
- * is full, writing goes on only after a short send.
+ * Readiness comes edge-triggered (base/poller.h) and is remembered: `readable` until a read
+ * comes short, `writable` until a write does.
  *
  * A reset would throw away what the kernel has not delivered yet. What the child was
  * acknowledged is owed to the remote, so such a socket parts slowly: it is shut, kept until
@@ -34,12 +33,12 @@ enum sock_state { SOCK_CONNECTING, SOCK_OPEN, SOCK_PARTING, SOCK_CLOSED };
 struct sock {
 	struct channel ch;
 	struct sock_set *set;
-	uv_poll_t poll;
-	uv_timer_t timer; /* of a parting socket */
+	struct poll_source source;
 	struct list node; /* on sock_set.parting */
-	int fd, handles, events;
+	int fd;
 	enum sock_state state;
-	bool reading, eof, write_blocked;
+	bool reading; /* the owner has asked for bytes, and has not been full since */
+	bool readable, writable, hung_up, eof, write_blocked;
 	unsigned parted_ms;
 	struct buf *rest; /* what the owner did not take */
 	size_t rest_begin, rest_end;
@@ -71,15 +70,6 @@ static size_t unacked(int fd)
 
 /* --- life --- */
 
-static void on_handle_closed(uv_handle_t *h)
-{
-	struct sock *s = h->data;
-
-	if (--s->handles)
-		return;
-	free(s);
-}
-
 static void dispose(struct sock *s)
 {
 	s->state = SOCK_CLOSED;
@@ -87,10 +77,8 @@ static void dispose(struct sock *s)
 		buf_unref(s->rest);
 	s->rest = NULL;
 	list_del(&s->node);
-	uv_close((uv_handle_t *)&s->poll, on_handle_closed);
-	if (s->handles > 1)
-		uv_close((uv_handle_t *)&s->timer, on_handle_closed);
-	close(s->fd); /* uv_close() has taken it out of the epoll set */
+	close(s->fd);
+	poller_retire(s->set->poller, &s->source, s);
 }
 
 static void reset(struct sock *s)
@@ -101,31 +89,39 @@ static void reset(struct sock *s)
 	dispose(s);
 }
 
-static void on_parting(uv_timer_t *timer)
+static void on_timer(uv_timer_t *timer)
 {
-	struct sock *s = timer->data;
+	struct sock_set *set = container_of(timer, struct sock_set, timer);
+	struct list *pos, *tmp;
 
-	s->parted_ms += PART_POLL_MS;
-	if (!unacked(s->fd) || s->parted_ms >= PART_MAX_MS)
-		reset(s);
+	list_for_each (pos, tmp, &set->parting) {
+		struct sock *s = list_entry(pos, struct sock, node);
+
+		s->parted_ms += PART_POLL_MS;
+		if (!unacked(s->fd) || s->parted_ms >= PART_MAX_MS)
+			reset(s);
+	}
+	if (list_empty(&set->parting))
+		uv_timer_stop(timer);
 }
 
 static void part(struct sock *s)
 {
+	struct sock_set *set = s->set;
+
 	s->state = SOCK_PARTING;
-	uv_poll_stop(&s->poll);
 	shutdown(s->fd, SHUT_WR);
-	uv_timer_init(s->set->loop, &s->timer);
-	s->timer.data = s;
-	s->handles++;
-	list_add_tail(&s->set->parting, &s->node);
-	uv_timer_start(&s->timer, on_parting, PART_POLL_MS, PART_POLL_MS);
+	list_add_tail(&set->parting, &s->node);
+	if (!uv_is_active((uv_handle_t *)&set->timer))
+		uv_timer_start(&set->timer, on_timer, PART_POLL_MS, PART_POLL_MS);
 }
 
-void sock_set_init(struct sock_set *set, uv_loop_t *loop)
+void sock_set_init(struct sock_set *set, uv_loop_t *loop, struct poller *poller)
 {
 	set->loop = loop;
+	set->poller = poller;
 	list_init(&set->parting);
+	uv_timer_init(loop, &set->timer);
 }
 
 bool sock_set_idle(const struct sock_set *set)
@@ -147,33 +143,18 @@ size_t sock_set_abandon(struct sock_set *set)
 	return bytes;
 }
 
-/* --- traffic --- */
-
-static void on_poll(uv_poll_t *poll, int status, int events);
-
-static void update(struct sock *s)
+void sock_set_close(struct sock_set *set)
 {
-	int events = 0;
-
-	if (s->state == SOCK_CONNECTING)
-		events = UV_WRITABLE;
-	else if (s->state == SOCK_OPEN)
-		events = (s->reading && !s->rest && !s->eof ? UV_READABLE : 0) |
-			 (s->write_blocked ? UV_WRITABLE : 0);
-	if (events == s->events)
-		return;
-	s->events = events;
-	if (events)
-		uv_poll_start(&s->poll, events, on_poll);
-	else
-		uv_poll_stop(&s->poll);
+	assert(sock_set_idle(set));
+	uv_close((uv_handle_t *)&set->timer, NULL);
 }
+
+/* --- traffic --- */
 
 static void fail(struct sock *s, int err)
 {
 	s->eof = true; /* nothing more to read */
 	s->write_blocked = false;
-	update(s);
 	s->ch.up->on_closed(s->ch.ctx, err);
 }
 
@@ -193,31 +174,49 @@ static bool offer(struct sock *s, struct buf *b, size_t begin, size_t end)
 	return false;
 }
 
-static void read_some(struct sock *s)
+/* Reads one buffer. False when reading must stop for now. */
+static bool read_one(struct sock *s)
 {
-	for (int i = 0; i < READS_MAX; i++) {
-		struct buf *b = buf_new();
-		ssize_t n;
-		bool more;
+	struct buf *b = buf_new();
+	bool more;
+	ssize_t n;
+	int err;
 
-		if (!b)
-			return fail(s, ENOMEM);
-		n = recv(s->fd, b->data, BUF_CAP, 0);
-		if (n <= 0) {
-			int err = errno;
-
-			buf_unref(b);
-			if (n == 0) {
-				s->eof = true;
-				s->ch.up->on_eof(s->ch.ctx);
-			} else if (err != EAGAIN && err != EINTR) {
-				fail(s, err);
-			}
-			return;
-		}
+	if (!b) {
+		fail(s, ENOMEM);
+		return false;
+	}
+	n = recv(s->fd, b->data, BUF_CAP, 0);
+	err = errno;
+	if (n > 0) {
+		/* A short read has emptied the socket, unless its end is behind it. */
+		s->readable = n == BUF_CAP || s->hung_up;
 		more = offer(s, b, 0, n);
 		buf_unref(b);
-		if (!more || n < BUF_CAP) /* a short read has emptied the socket */
+		return more;
+	}
+	buf_unref(b);
+	s->readable = false;
+	if (n == 0) {
+		s->eof = true;
+		s->ch.up->on_eof(s->ch.ctx);
+	} else if (err != EAGAIN && err != EINTR) {
+		fail(s, err);
+	}
+	return false;
+}
+
+static bool may_read(const struct sock *s)
+{
+	return s->state == SOCK_OPEN && s->reading && s->readable && !s->rest && !s->eof;
+}
+
+static void read_some(struct sock *s)
+{
+	for (int i = 0; may_read(s); i++) {
+		if (i == READS_MAX)
+			return poller_again(s->set->poller, &s->source);
+		if (!read_one(s))
 			return;
 	}
 }
@@ -233,8 +232,9 @@ static void sock_recv(struct channel *ch)
 		offer(s, b, s->rest_begin, s->rest_end);
 		buf_unref(b);
 	}
-	if (s->state == SOCK_OPEN)
-		update(s);
+	/* Not from within the owner's call: it may be in the middle of something. */
+	if (may_read(s))
+		poller_again(s->set->poller, &s->source);
 }
 
 static ssize_t sock_send(struct channel *ch, const struct iovec *iov, int n, struct buf *owner)
@@ -245,8 +245,10 @@ static ssize_t sock_send(struct channel *ch, const struct iovec *iov, int n, str
 	ssize_t r;
 
 	(void)owner;
-	if (s->write_blocked)
+	if (!s->writable) {
+		s->write_blocked = true;
 		return 0;
+	}
 	for (int i = 0; i < n; i++)
 		len += iov[i].iov_len;
 	r = n == 1 ? send(s->fd, iov->iov_base, len, MSG_NOSIGNAL) :
@@ -255,8 +257,8 @@ static ssize_t sock_send(struct channel *ch, const struct iovec *iov, int n, str
 		return -errno;
 	r = MAX(r, 0);
 	if ((size_t)r < len) {
+		s->writable = false;
 		s->write_blocked = true;
-		update(s);
 	}
 	return r;
 }
@@ -308,26 +310,21 @@ static void on_connected(struct sock *s)
 	s->done(s->ctx, &s->ch, 0);
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events)
+static void on_ready(struct poll_source *source, uint32_t events)
 {
-	struct sock *s = poll->data;
+	struct sock *s = container_of(source, struct sock, source);
 
-	if (status < 0)
-		s->events = 0; /* libuv stops the handle on EPOLLERR */
-	if (s->state == SOCK_CONNECTING) {
+	s->readable |= !!(events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+	s->hung_up |= !!(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+	s->writable |= !!(events & (EPOLLOUT | EPOLLHUP | EPOLLERR));
+	if (s->state == SOCK_CONNECTING && (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)))
 		on_connected(s);
-	} else {
-		/* EPOLLERR comes as a failed status; the next call tells which error. */
-		if (s->write_blocked && (status < 0 || events & UV_WRITABLE)) {
-			s->write_blocked = false;
-			s->ch.up->on_drain(s->ch.ctx);
-		}
-		if (s->state == SOCK_OPEN && s->reading && !s->rest && !s->eof &&
-		    (status < 0 || events & UV_READABLE))
-			read_some(s);
+	if (s->state == SOCK_OPEN && s->writable && s->write_blocked) {
+		s->write_blocked = false;
+		s->ch.up->on_drain(s->ch.ctx);
 	}
 	if (s->state == SOCK_OPEN)
-		update(s);
+		read_some(s);
 }
 
 struct dial_result sock_connect(struct sock_set *set, const struct endpoint *to, dial_fn done,
@@ -348,21 +345,20 @@ struct dial_result sock_connect(struct sock_set *set, const struct endpoint *to,
 	r = connect(fd, (struct sockaddr *)&sa, len);
 	if (r < 0 && errno != EINPROGRESS)
 		goto fail_socket;
-	errno = ENOMEM;
-	if (uv_poll_init(set->loop, &s->poll, fd))
+	s->source.on_ready = on_ready;
+	errno = -poller_add(set->poller, &s->source, fd);
+	if (errno)
 		goto fail_socket;
-	s->poll.data = s;
-	s->handles = 1;
 	s->ch.ops = &sock_ops;
 	s->set = set;
 	s->fd = steal_fd(&fd);
 	s->done = done;
 	s->ctx = ctx;
 	list_init(&s->node);
+	s->writable = r == 0;
 	s->state = r == 0 ? SOCK_OPEN : SOCK_CONNECTING;
 	if (r == 0)
 		return (struct dial_result){ .far = &s->ch };
-	update(s);
 	return (struct dial_result){ .pending = (struct dial *)s };
 
 fail_socket:

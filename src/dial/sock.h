@@ -7,18 +7,23 @@
 #include "base/addr.h"
 #include "base/dialer.h"
 #include "base/list.h"
+#include "base/poller.h"
 
 /* The sockets of one loop; the caller owns it. */
 struct sock_set {
 	uv_loop_t *loop;
+	struct poller *poller;
 	struct list parting; /* reset by the child, what it had sent is still under way */
+	uv_timer_t timer;    /* looks after them */
 };
 
-void sock_set_init(struct sock_set *set, uv_loop_t *loop);
+void sock_set_init(struct sock_set *set, uv_loop_t *loop, struct poller *poller);
 /* True when no socket is parting any more. */
 bool sock_set_idle(const struct sock_set *set);
-/* Bytes of parting sockets that their peers have not acknowledged; resets them. */
+/* Resets the parting ones; returns the bytes that their peers have not acknowledged. */
 size_t sock_set_abandon(struct sock_set *set);
+/* After sock_set_abandon(). The timer is closed when the loop has run. */
+void sock_set_close(struct sock_set *set);
 
 struct dial_result sock_connect(struct sock_set *set, const struct endpoint *to, dial_fn done,
 				void *ctx);

@@ -47,7 +47,7 @@ struct session {
 	struct list asks, flows;
 	size_t ask_count;
 	struct outbox_socket sock; /* none until a datagram is allowed out */
-	uv_poll_t poll;
+	struct poll_source source;
 };
 
 struct question {
@@ -81,7 +81,7 @@ struct udp_sessions {
 	uint8_t data[BATCH][DGRAM_MAX];
 };
 
-static void on_socket(uv_poll_t *poll, int status, int events);
+static void on_socket(struct poll_source *source, uint32_t events);
 static void session_settle(struct session *s);
 
 /* --- flows --- */
@@ -212,11 +212,6 @@ static struct session *session_new(struct udp_sessions *t, struct dgram_port *po
 	return s;
 }
 
-static void on_poll_closed(uv_handle_t *h)
-{
-	free(container_of((uv_poll_t *)h, struct session, poll));
-}
-
 static void session_close(struct session *s)
 {
 	outbox_forget(&s->table->out, &s->sock);
@@ -227,8 +222,8 @@ static void session_close(struct session *s)
 		free(s);
 		return;
 	}
-	uv_close((uv_handle_t *)&s->poll, on_poll_closed);
 	close(s->sock.fd);
+	poller_retire(s->table->deps.poller, &s->source, s);
 }
 
 /* Ends a session that has nothing left to wait for. */
@@ -253,11 +248,11 @@ static int session_open(struct session *s)
 		r = setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
 	if (r < 0)
 		return -errno;
-	r = uv_poll_init(s->table->deps.loop, &s->poll, fd);
+	s->source.on_ready = on_socket;
+	r = poller_add(s->table->deps.poller, &s->source, fd);
 	if (r)
 		return r;
 	s->sock.fd = steal_fd(&fd);
-	uv_poll_start(&s->poll, UV_READABLE, on_socket);
 	return 0;
 }
 
@@ -409,9 +404,11 @@ static void read_datagrams(struct session *s)
 			k = burst(t, i, n);
 			deliver(s, i, k);
 		}
-		if (n < BATCH)
+		/* An error is that of a datagram sent earlier; the queue tells it. */
+		if (n < BATCH && (n >= 0 || errno == EAGAIN))
 			return;
 	}
+	poller_again(t->deps.poller, &s->source);
 }
 
 static const struct sock_extended_err *extended_error(struct msghdr *msg)
@@ -454,17 +451,14 @@ static void read_errors(struct session *s)
 	}
 }
 
-static void on_socket(uv_poll_t *poll, int status, int events)
+static void on_socket(struct poll_source *source, uint32_t events)
 {
-	struct session *s = container_of(poll, struct session, poll);
+	struct session *s = container_of(source, struct session, source);
 
-	(void)events;
-	if (status < 0) {
-		/* libuv stops the handle on EPOLLERR, which an error queue raises. */
+	if (events & EPOLLERR)
 		read_errors(s);
-		uv_poll_start(poll, UV_READABLE, on_socket);
-	}
-	read_datagrams(s);
+	if (!events || events & (EPOLLIN | EPOLLERR))
+		read_datagrams(s);
 }
 
 /* --- life --- */

@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "base/dgram.h"
+#include "base/poller.h"
 #include "event/event.h"
 #include "flow/dns.h"
 
@@ -15,6 +16,7 @@ struct udp_deps {
 	const struct policy *policy;
 	struct events *events;
 	struct dns_service *dns;
+	struct poller *poller;
 };
 
 /* NULL without memory. */

@@ -24,6 +24,7 @@ static struct {
 	struct events events;
 	struct event_sink sink;
 	struct dialer dialer;
+	struct poller poller;
 	struct sock_set socks;
 	struct flow_table *table;
 	struct attempt attempt;
@@ -154,7 +155,8 @@ static int setup(void **state)
 	t.sink.on_event = on_event;
 	event_sink_add(&t.events, &t.sink);
 	t.dialer.ops = &di_ops;
-	sock_set_init(&t.socks, &t.loop);
+	assert_int_equal(poller_init(&t.poller, &t.loop), 0);
+	sock_set_init(&t.socks, &t.loop, &t.poller);
 	t.near.ch.ops = t.far.ch.ops = &ch_ops;
 	t.near.room = t.far.room = sizeof(t.near.got);
 	t.attempt.ops = &at_ops;
@@ -169,6 +171,8 @@ static int teardown(void **state)
 {
 	(void)state;
 	flow_table_close(t.table);
+	sock_set_close(&t.socks);
+	poller_close(&t.poller);
 	uv_run(&t.loop, UV_RUN_DEFAULT);
 	flow_table_free(t.table);
 	assert_int_equal(uv_loop_close(&t.loop), 0);
