@@ -30,6 +30,10 @@
 #include "sandbox/ns.h"
 #include "sandbox/proto.h"
 
+/* Loop, tap, resolver's sockets and the like: flows never take these. */
+#define OWN_DESCRIPTORS 40
+#define FLOWS_MAX 40000
+
 struct engine {
 	const struct engine_setup *setup;
 	int init_fd, supervisor_fd;
@@ -115,14 +119,17 @@ static int no_memory(struct error *err)
 	return error_set(err, ENOMEM, "start the engine");
 }
 
-static void raise_fd_limit(void)
+/* Raises the limit of descriptors as far as it goes and returns what flows may have of it. */
+static size_t descriptors(void)
 {
-	struct rlimit lim;
+	struct rlimit lim = { .rlim_max = 1024 };
 
 	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
 		lim.rlim_cur = lim.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &lim);
 	}
+	return MAX(MIN(lim.rlim_max, (rlim_t)FLOWS_MAX), (rlim_t)OWN_DESCRIPTORS + 8) -
+	       OWN_DESCRIPTORS;
 }
 
 /* All that needs no tap. What is left undone on failure the process's end cleans up. */
@@ -137,11 +144,13 @@ static int prepare(struct engine *e, struct error *err)
 		.socks = &e->socks,
 	};
 	struct hosts_bad bad;
+	size_t room;
 	int r = uv_loop_init(&e->loop);
 
 	if (r)
 		return error_set(err, -r, "start the engine's loop");
-	raise_fd_limit();
+	room = descriptors();
+	deps.capacity = room - room / 4;
 	events_init(&e->events);
 	event_log_sink_init(&e->log_sink);
 	if (log_level() >= LOG_LEVEL_DEBUG)
@@ -174,7 +183,8 @@ static int prepare(struct engine *e, struct error *err)
 								 .policy = &e->policy,
 								 .events = &e->events,
 								 .dns = e->dns,
-								 .poller = &e->poller }) :
+								 .poller = &e->poller,
+								 .capacity = room / 4 }) :
 			    NULL;
 	return e->udp ? 0 : no_memory(err);
 }

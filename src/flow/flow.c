@@ -20,7 +20,6 @@
 #include "flow/dns.h"
 #include "flow/pump.h"
 
-#define FLOW_MAX 32768
 /* Delivery has no event of its own: asked for with growing pauses. */
 #define DRAIN_POLL_FIRST_MS 1
 #define DRAIN_POLL_MAX_MS 50
@@ -139,7 +138,7 @@ static void on_cancel(void *owner)
 
 static void start(struct flow_table *t, struct attempt *a, const struct target *target)
 {
-	struct flow *f = t->count < FLOW_MAX ? calloc(1, sizeof(*f)) : NULL;
+	struct flow *f = t->count < t->deps.capacity ? calloc(1, sizeof(*f)) : NULL;
 	struct dial_result r;
 
 	if (!f)

@@ -71,6 +71,7 @@ struct udp_sessions {
 	struct outbox out;
 	uv_prepare_t before_block;
 	struct list sessions;
+	size_t socket_count;
 	struct list asking, talking; /* flows, oldest first */
 	size_t flow_count;
 	struct udp_flow *bucket[BUCKETS];
@@ -223,6 +224,7 @@ static void session_close(struct session *s)
 		return;
 	}
 	close(s->sock.fd);
+	s->table->socket_count--;
 	poller_retire(s->table->deps.poller, &s->source, s);
 }
 
@@ -242,6 +244,8 @@ static int session_open(struct session *s)
 
 	if (fd < 0)
 		return -errno;
+	if (s->table->socket_count >= s->table->deps.capacity)
+		return -EMFILE;
 	if (v4)
 		r = setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
 	else
@@ -253,6 +257,7 @@ static int session_open(struct session *s)
 	if (r)
 		return r;
 	s->sock.fd = steal_fd(&fd);
+	s->table->socket_count++;
 	return 0;
 }
 

@@ -17,6 +17,7 @@ struct udp_deps {
 	struct events *events;
 	struct dns_service *dns;
 	struct poller *poller;
+	size_t capacity; /* sockets at a time */
 };
 
 /* NULL without memory. */

@@ -146,7 +146,8 @@ static int setup(void **state)
 				  .policy = &t.policy,
 				  .events = &t.events,
 				  .dialer = &t.dialer,
-				  .socks = &t.socks };
+				  .socks = &t.socks,
+				  .capacity = 1 };
 
 	(void)state;
 	memset(&t, 0, sizeof(t));
@@ -247,6 +248,18 @@ static void a_forbidden_target_is_never_dialled(void **state)
 	assert_int_equal(t.refuse_err, ECONNREFUSED);
 	assert_events(EVENT_POLICY_VIOLATION);
 	assert_int_equal(t.last.policy_violation.reason, REASON_MARTIAN);
+}
+
+static void a_full_table_refuses(void **state)
+{
+	struct attempt second = t.attempt;
+
+	(void)state;
+	flow_attempt(t.table, &t.attempt);
+	flow_attempt(t.table, &second);
+	assert_int_equal(t.dials, 1);
+	assert_int_equal(t.refuses, 1);
+	assert_int_equal(t.refuse_err, ECONNREFUSED);
 }
 
 static void the_gateway_has_no_ports_and_no_violations(void **state)
@@ -394,6 +407,7 @@ int main(void)
 		T(the_child_sees_the_hosts_errno),
 		T(fails_at_once),
 		T(a_forbidden_target_is_never_dialled),
+		T(a_full_table_refuses),
 		T(the_gateway_has_no_ports_and_no_violations),
 		T(a_child_that_gives_up_cancels_the_dial),
 		T(bytes_pass_and_are_counted),
