@@ -48,9 +48,9 @@ struct engine {
 	struct direct direct;
 	struct hosts *hosts;
 	struct resolver *resolver;
-	struct dns_service *dns;
+	struct nameserver *dns;
 	struct flow_table *flows;
-	struct udp_sessions *udp;
+	struct sessions *udp;
 	struct tap *tap;
 	struct stack *stack;
 	int status;
@@ -169,7 +169,7 @@ static int prepare(struct engine *e, struct error *err)
 	if (!e->resolver)
 		return -1;
 	resolver_set_servers(e->resolver, s->resolvers, s->resolver_count);
-	e->dns = dns_service_new(&(struct dns_service_deps){
+	e->dns = nameserver_new(&(struct nameserver_deps){
 		.loop = &e->loop,
 		.events = &e->events,
 		.resolver = e->resolver,
@@ -179,7 +179,7 @@ static int prepare(struct engine *e, struct error *err)
 	});
 	deps.dns = e->dns;
 	e->flows = e->dns ? flow_table_new(&deps) : NULL;
-	e->udp = e->flows ? udp_sessions_new(&(struct udp_deps){ .loop = &e->loop,
+	e->udp = e->flows ? sessions_new(&(struct sessions_deps){ .loop = &e->loop,
 								 .policy = &e->policy,
 								 .events = &e->events,
 								 .dns = e->dns,
@@ -205,7 +205,7 @@ static int receive_tap(struct engine *e, int fds[PROTO_FD_COUNT], struct error *
 static int attach(struct engine *e, int tap_fd, struct error *err)
 {
 	struct stack_up up = { .on_attempt = flow_attempt, .attempt_ctx = e->flows,
-			       .on_dgram = udp_sessions_dgram, .dgram_ctx = e->udp };
+			       .on_dgram = sessions_dgram, .dgram_ctx = e->udp };
 	int r;
 
 	e->tap = tap_new(&e->loop, tap_fd, &r);
@@ -224,8 +224,8 @@ static int attach(struct engine *e, int tap_fd, struct error *err)
 
 static void tear_down(struct engine *e)
 {
-	udp_sessions_close(e->udp);
-	dns_service_close(e->dns);
+	sessions_close(e->udp);
+	nameserver_close(e->dns);
 	flow_table_close(e->flows);
 	sock_set_close(&e->socks);
 	poller_close(&e->poller);
@@ -235,9 +235,9 @@ static void tear_down(struct engine *e)
 	uv_close((uv_handle_t *)&e->init_poll, NULL);
 	uv_close((uv_handle_t *)&e->supervisor_poll, NULL);
 	uv_run(&e->loop, UV_RUN_DEFAULT);
-	udp_sessions_free(e->udp);
+	sessions_free(e->udp);
 	flow_table_free(e->flows);
-	dns_service_free(e->dns);
+	nameserver_free(e->dns);
 	stack_free(e->stack);
 	hosts_free(e->hosts);
 	buf_trim();

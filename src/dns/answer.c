@@ -265,10 +265,36 @@ static void give_up(struct writer *out, enum answer_section section,
 		writer_set_flag(out, MSG_TC);
 }
 
-/* Copies what the child may have. False when the message is malformed. *ext gets the upper
- * bits of the rcode. */
+/* What an upstream's OPT says and the child should know. */
+struct opt {
+	unsigned rcode_upper; /* the rcode's upper eight bits, RFC 6891 6.1.3 */
+	int ede;	      /* the first Extended DNS Error, without its text */
+};
+
+static void read_opt(struct opt *opt, const struct answer_walk *w,
+		     const struct answer_record *r)
+{
+	const uint8_t *at = w->msg + r->rdata;
+	size_t left = r->rdata_len;
+
+	opt->rcode_upper = r->ttl_s >> 24;
+	while (left >= 4) {
+		size_t n = octets_u16(at + 2);
+
+		if (n > left - 4)
+			return;
+		if (octets_u16(at) == MSG_OPTION_EDE && n >= 2) {
+			opt->ede = octets_u16(at + 4);
+			return;
+		}
+		at += 4 + n;
+		left -= 4 + n;
+	}
+}
+
+/* Copies what the child may have. False when the message is malformed. */
 static bool copy_records(struct writer *out, const struct msg_question *q,
-			 const uint8_t *msg, size_t len, unsigned *ext)
+			 const uint8_t *msg, size_t len, struct opt *opt)
 {
 	uint16_t counts[ANSWER_SECTIONS] = { 0 };
 	struct set set = { .type = 0 };
@@ -283,7 +309,7 @@ static bool copy_records(struct writer *out, const struct msg_question *q,
 		size_t start = out->len;
 
 		if (r.type == MSG_TYPE_OPT) {
-			*ext = r.ttl_s >> 24;
+			read_opt(opt, &w, &r);
 			continue;
 		}
 		if (full || (r.section == ANSWER_ANSWER && !chain_owns(&chain, &r)))
@@ -306,13 +332,14 @@ ssize_t answer_reencode(const struct msg_question *q, const uint8_t *msg, size_t
 			uint8_t *out, size_t max)
 {
 	struct writer w;
-	unsigned ext = 0;
+	struct opt opt = { .ede = MSG_NO_EDE };
 
 	if (len < MSG_HEADER)
 		return -EBADMSG;
-	writer_init(&w, q, octets_u16(msg + 2) & (MSG_AA | MSG_TC | MSG_RA | MSG_AD),
-		    MSG_NO_EDE, out, max);
-	if (!copy_records(&w, q, msg, len, &ext))
+	writer_init(&w, q, octets_u16(msg + 2) & (MSG_AA | MSG_TC | MSG_RA | MSG_AD), out,
+		    max);
+	if (!copy_records(&w, q, msg, len, &opt))
 		return -EBADMSG;
-	return writer_finish(&w, q, ext << 4 | msg_header_rcode(msg));
+	return writer_finish(&w, q, opt.rcode_upper << 4 | msg_header_rcode(msg),
+			     opt.ede);
 }

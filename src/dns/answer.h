@@ -51,9 +51,9 @@ bool answer_lacks_opt(const uint8_t *msg, size_t len);
 
 /*
  * Writes the answer to q's child from an upstream's message, which msg_match_answer() has
- * accepted. Kept are the flags AA, AD, RA and the rcode, in the answer section the records
- * of the name asked for and of its chain of aliases, and the other two sections whole but
- * for OPT. Returns the length, or -EBADMSG when the message is malformed. What doesn't fit
+ * accepted. Kept are the flags AA, AD, RA, the rcode and an Extended DNS Error's code, in the
+ * answer section the records of the name asked for and of its chain of aliases, and the other
+ * two sections whole but for OPT. Returns the length, or -EBADMSG when the message is malformed. What doesn't fit
  * into max (at least MSG_UDP_PLAIN) is cut at a record's end and TC set.
  */
 ssize_t answer_reencode(const struct msg_question *q, const uint8_t *msg, size_t len,

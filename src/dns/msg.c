@@ -189,8 +189,8 @@ size_t msg_reply(const struct msg_question *q, enum msg_rcode rcode, int ede,
 {
 	struct writer w;
 
-	writer_init(&w, q, MSG_RA, ede, out, max);
-	return writer_finish(&w, q, rcode);
+	writer_init(&w, q, MSG_RA, out, max);
+	return writer_finish(&w, q, rcode, ede);
 }
 
 static bool is_asked_for(const struct msg_question *q, const struct addr *a)
@@ -205,7 +205,7 @@ size_t msg_reply_addrs(const struct msg_question *q, const struct addr *addrs, s
 	struct writer w;
 	uint16_t count = 0;
 
-	writer_init(&w, q, MSG_RA, MSG_NO_EDE, out, max);
+	writer_init(&w, q, MSG_RA, out, max);
 	for (size_t i = 0; i < n; i++) {
 		bool v4 = addr_is_v4(&addrs[i]);
 		size_t start = w.len, rdata;
@@ -222,7 +222,7 @@ size_t msg_reply_addrs(const struct msg_question *q, const struct addr *addrs, s
 		}
 		writer_set_count(&w, 1, ++count);
 	}
-	return writer_finish(&w, q, MSG_NOERROR);
+	return writer_finish(&w, q, MSG_NOERROR, MSG_NO_EDE);
 }
 
 size_t msg_reply_ptr(const struct msg_question *q, const struct name *target,
@@ -231,7 +231,7 @@ size_t msg_reply_ptr(const struct msg_question *q, const struct name *target,
 	struct writer w;
 	size_t start, rdata;
 
-	writer_init(&w, q, MSG_RA, MSG_NO_EDE, out, max);
+	writer_init(&w, q, MSG_RA, out, max);
 	start = w.len;
 	rdata = writer_record(&w, &q->asked, MSG_TYPE_PTR, MSG_CLASS_IN, ttl_s);
 	writer_name_compressed(&w, target);
@@ -241,5 +241,5 @@ size_t msg_reply_ptr(const struct msg_question *q, const struct name *target,
 		writer_cut(&w, start);
 		writer_set_flag(&w, MSG_TC);
 	}
-	return writer_finish(&w, q, MSG_NOERROR);
+	return writer_finish(&w, q, MSG_NOERROR, MSG_NO_EDE);
 }

@@ -61,10 +61,9 @@ enum msg_rcode {
 	MSG_BADVERS = 16, /* RFC 6891 9: the upper bits stand in the OPT record */
 };
 
-/* Extended DNS Errors, RFC 8914 4. */
+/* Extended DNS Errors: the EDNS option (RFC 8914 2) and those codes that we give (4). */
 enum {
-	MSG_EDE_BLOCKED = 15,
-	MSG_EDE_PROHIBITED = 18,
+	MSG_OPTION_EDE = 15,
 	MSG_EDE_NO_REACHABLE_AUTHORITY = 22,
 	MSG_EDE_NETWORK_ERROR = 23,
 };

@@ -7,7 +7,6 @@
 
 #define POINTER 0xc000 /* RFC 1035 4.1.4; the offset has 14 bits */
 #define OFFSET_MAX 0x3fff
-#define OPTION_EDE 15 /* RFC 8914 2 */
 #define EDE_OCTETS 6  /* option code, length, info code; no text */
 #define OPT_DO 0x8000 /* RFC 3225 3, in the lower half of OPT's TTL */
 
@@ -132,18 +131,13 @@ void writer_set_count(struct writer *w, int section, uint16_t n)
 	octets_put_u16(w->b + 4 + 2 * section, n);
 }
 
-static size_t opt_size(const struct writer *w)
-{
-	return MSG_OPT + (w->ede == MSG_NO_EDE ? 0 : EDE_OCTETS);
-}
-
-void writer_init(struct writer *w, const struct msg_question *q, uint16_t flags, int ede,
+void writer_init(struct writer *w, const struct msg_question *q, uint16_t flags,
 		 uint8_t *out, size_t max)
 {
 	assert(max >= MSG_UDP_PLAIN);
-	*w = (struct writer){ .b = out, .max = MIN(max, MSG_MAX), .ede = ede };
+	*w = (struct writer){ .b = out, .max = MIN(max, MSG_MAX) };
 	if (q->edns)
-		w->max -= opt_size(w);
+		w->max -= MSG_OPT;
 	writer_u16(w, q->id);
 	writer_u16(w, MSG_QR | flags | (q->flags & (MSG_OPCODE_MASK | MSG_RD | MSG_CD)));
 	writer_u16(w, q->asked.len ? 1 : 0);
@@ -155,7 +149,8 @@ void writer_init(struct writer *w, const struct msg_question *q, uint16_t flags,
 	writer_u16(w, q->class);
 }
 
-size_t writer_finish(struct writer *w, const struct msg_question *q, unsigned rcode)
+size_t writer_finish(struct writer *w, const struct msg_question *q, unsigned rcode,
+		     int ede)
 {
 	uint16_t extra = octets_u16(w->b + 10);
 
@@ -165,16 +160,18 @@ size_t writer_finish(struct writer *w, const struct msg_question *q, unsigned rc
 	writer_set_flag(w, rcode & MSG_RCODE_MASK);
 	if (!q->edns)
 		return w->len;
-	w->max += opt_size(w);
+	w->max += MSG_OPT;
+	if (w->max - w->len < MSG_OPT + EDE_OCTETS)
+		ede = MSG_NO_EDE;
 	writer_octets(w, "", 1); /* the root */
 	writer_u16(w, MSG_TYPE_OPT);
 	writer_u16(w, MSG_UDP_EDNS);
 	writer_u32(w, rcode >> 4 << 24 | (q->dnssec_ok ? OPT_DO : 0));
-	writer_u16(w, opt_size(w) - MSG_OPT);
-	if (w->ede != MSG_NO_EDE) {
-		writer_u16(w, OPTION_EDE);
+	writer_u16(w, ede == MSG_NO_EDE ? 0 : EDE_OCTETS);
+	if (ede != MSG_NO_EDE) {
+		writer_u16(w, MSG_OPTION_EDE);
 		writer_u16(w, 2);
-		writer_u16(w, w->ede);
+		writer_u16(w, ede);
 	}
 	assert(!w->full);
 	writer_set_count(w, 3, extra + 1);

@@ -20,19 +20,20 @@ struct writer {
 	uint8_t *b;
 	size_t len, max;
 	bool full;
-	int ede;
 	/* Where names already written begin, by the hash of their octets; 0 is empty. The
 	 * first taker keeps its slot, so the question's spelling is what later names share. */
 	uint16_t slots[WRITER_SLOTS];
 };
 
 /* Begins with the header and question of q's answer. `flags` are those beside QR and what is
- * echoed from the query. `ede` is an Extended DNS Error, or MSG_NO_EDE. */
-void writer_init(struct writer *w, const struct msg_question *q, uint16_t flags, int ede,
+ * echoed from the query. */
+void writer_init(struct writer *w, const struct msg_question *q, uint16_t flags,
 		 uint8_t *out, size_t max);
 /* Ends with OPT, for which room was kept, if the query had one; returns the message's length.
- * `rcode` may have 12 bits. */
-size_t writer_finish(struct writer *w, const struct msg_question *q, unsigned rcode);
+ * `rcode` may have 12 bits. `ede` is an Extended DNS Error, which is left out when there is no
+ * room, or MSG_NO_EDE. */
+size_t writer_finish(struct writer *w, const struct msg_question *q, unsigned rcode,
+		     int ede);
 
 void writer_u16(struct writer *w, uint16_t v);
 void writer_u32(struct writer *w, uint32_t v);

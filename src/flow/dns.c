@@ -27,25 +27,25 @@
 /* RFC 7766 6.2.3: some seconds; clients of a library keep theirs open while they live. */
 #define STREAM_IDLE_MS 30000
 
-struct dns_service {
-	struct dns_service_deps deps;
+struct nameserver {
+	struct nameserver_deps deps;
 	struct list streams;
 	size_t stream_count;
 	uint8_t answer[MSG_MAX];
 };
 
-struct dns_ask {
-	struct dns_service *svc;
-	struct dns_client who;
+struct nameserver_ask {
+	struct nameserver *svc;
+	struct nameserver_client who;
 	struct msg_question q;
 	struct resolver_ask *upstream;
-	dns_done_fn done;
+	nameserver_fn done;
 	void *ctx;
 };
 
-struct dns_service *dns_service_new(const struct dns_service_deps *deps)
+struct nameserver *nameserver_new(const struct nameserver_deps *deps)
 {
-	struct dns_service *svc = calloc(1, sizeof(*svc));
+	struct nameserver *svc = calloc(1, sizeof(*svc));
 
 	if (!svc)
 		return NULL;
@@ -54,14 +54,14 @@ struct dns_service *dns_service_new(const struct dns_service_deps *deps)
 	return svc;
 }
 
-void dns_service_free(struct dns_service *svc)
+void nameserver_free(struct nameserver *svc)
 {
 	free(svc);
 }
 
 /* --- one question --- */
 
-static void tell(struct dns_service *svc, enum event_kind kind, const struct dns_client *who,
+static void tell(struct nameserver *svc, enum event_kind kind, const struct nameserver_client *who,
 		 const struct msg_question *q, int rcode)
 {
 	char name[NAME_TEXT_MAX];
@@ -79,12 +79,12 @@ static void tell(struct dns_service *svc, enum event_kind kind, const struct dns
 	event_emit(svc->deps.events, &ev);
 }
 
-static size_t answer_max(const struct dns_client *who, const struct msg_question *q)
+static size_t answer_max(const struct nameserver_client *who, const struct msg_question *q)
 {
 	return who->protocol == IPPROTO_TCP ? MSG_MAX : msg_udp_limit(q);
 }
 
-static bool is_ours(const struct dns_service *svc, const struct addr *to)
+static bool is_ours(const struct nameserver *svc, const struct addr *to)
 {
 	return svc->deps.ask_only_ours || addr_eq(to, &svc->deps.own[0]) ||
 	       addr_eq(to, &svc->deps.own[1]);
@@ -92,11 +92,11 @@ static bool is_ours(const struct dns_service *svc, const struct addr *to)
 
 static void on_upstream(void *ctx, const uint8_t *msg, size_t len)
 {
-	struct dns_ask *ask = ctx;
-	struct dns_service *svc = ask->svc;
+	struct nameserver_ask *ask = ctx;
+	struct nameserver *svc = ask->svc;
 	size_t max = answer_max(&ask->who, &ask->q);
 	ssize_t n = msg ? answer_reencode(&ask->q, msg, len, svc->answer, max) : -ETIMEDOUT;
-	dns_done_fn done = ask->done;
+	nameserver_fn done = ask->done;
 	void *done_ctx = ask->ctx;
 
 	if (n < 0)
@@ -108,14 +108,14 @@ static void on_upstream(void *ctx, const uint8_t *msg, size_t len)
 	done(done_ctx, svc->answer, n);
 }
 
-static struct dns_ask *ask_upstream(struct dns_service *svc, const struct dns_client *who,
-				    const struct msg_question *q, dns_done_fn done, void *ctx)
+static struct nameserver_ask *ask_upstream(struct nameserver *svc, const struct nameserver_client *who,
+				    const struct msg_question *q, nameserver_fn done, void *ctx)
 {
-	struct dns_ask *ask = calloc(1, sizeof(*ask));
+	struct nameserver_ask *ask = calloc(1, sizeof(*ask));
 
 	if (!ask)
 		return NULL;
-	*ask = (struct dns_ask){ .svc = svc, .who = *who, .q = *q, .done = done, .ctx = ctx };
+	*ask = (struct nameserver_ask){ .svc = svc, .who = *who, .q = *q, .done = done, .ctx = ctx };
 	ask->upstream = resolver_ask(svc->deps.resolver, q,
 				     is_ours(svc, &who->to.addr) ? NULL : &who->to, on_upstream,
 				     ask);
@@ -126,12 +126,12 @@ static struct dns_ask *ask_upstream(struct dns_service *svc, const struct dns_cl
 	return ask;
 }
 
-struct dns_ask *dns_service_ask(struct dns_service *svc, const struct dns_client *who,
-				const uint8_t *query, size_t len, dns_done_fn done, void *ctx)
+struct nameserver_ask *nameserver_ask(struct nameserver *svc, const struct nameserver_client *who,
+				const uint8_t *query, size_t len, nameserver_fn done, void *ctx)
 {
 	struct msg_question q;
 	enum msg_verdict v = msg_parse_query(query, len, &q);
-	struct dns_ask *ask;
+	struct nameserver_ask *ask;
 	size_t max, n = 0;
 
 	if (v == MSG_DROP) {
@@ -156,7 +156,7 @@ struct dns_ask *dns_service_ask(struct dns_service *svc, const struct dns_client
 	return NULL;
 }
 
-void dns_service_cancel(struct dns_ask *ask)
+void nameserver_cancel(struct nameserver_ask *ask)
 {
 	resolver_cancel(ask->upstream);
 	free(ask);
@@ -166,9 +166,9 @@ void dns_service_cancel(struct dns_ask *ask)
 
 struct stream {
 	struct list node; /* on dns_service.streams */
-	struct dns_service *svc;
+	struct nameserver *svc;
 	struct channel *ch;
-	struct dns_client who;
+	struct nameserver_client who;
 	uv_timer_t idle;
 	struct list asks;
 	size_t ask_count, got;
@@ -179,7 +179,7 @@ struct stream {
 struct stream_ask {
 	struct list node;
 	struct stream *stream;
-	struct dns_ask *ask;
+	struct nameserver_ask *ask;
 };
 
 static void on_idle_closed(uv_handle_t *h)
@@ -196,7 +196,7 @@ static void stream_close(struct stream *s, int err)
 		struct stream_ask *a = list_entry(s->asks.next, struct stream_ask, node);
 
 		list_del(&a->node);
-		dns_service_cancel(a->ask);
+		nameserver_cancel(a->ask);
 		free(a);
 	}
 	list_del(&s->node);
@@ -251,14 +251,14 @@ static void on_answer(void *ctx, const uint8_t *answer, size_t len)
 static void ask_one(struct stream *s, const uint8_t *query, size_t len)
 {
 	struct stream_ask *a = calloc(1, sizeof(*a));
-	struct dns_ask *ask;
+	struct nameserver_ask *ask;
 
 	if (!a)
 		return stream_close(s, ENOMEM);
 	a->stream = s;
 	list_add_tail(&s->asks, &a->node);
 	s->ask_count++;
-	ask = dns_service_ask(s->svc, &s->who, query, len, on_answer, a);
+	ask = nameserver_ask(s->svc, &s->who, query, len, on_answer, a);
 	if (ask)
 		a->ask = ask;
 }
@@ -329,7 +329,7 @@ static const struct channel_up stream_up = {
 	.on_closed = on_closed,
 };
 
-void dns_service_accept(struct dns_service *svc, struct channel *near,
+void nameserver_accept(struct nameserver *svc, struct channel *near,
 			const struct endpoint *child, const struct endpoint *to)
 {
 	struct stream *s = svc->stream_count < STREAM_MAX ? malloc(sizeof(*s)) : NULL;
@@ -338,7 +338,7 @@ void dns_service_accept(struct dns_service *svc, struct channel *near,
 		return near->ops->close(near, ECONNABORTED);
 	s->svc = svc;
 	s->ch = near;
-	s->who = (struct dns_client){ .protocol = IPPROTO_TCP, .child = *child, .to = *to };
+	s->who = (struct nameserver_client){ .protocol = IPPROTO_TCP, .child = *child, .to = *to };
 	list_init(&s->asks);
 	s->ask_count = s->got = 0;
 	s->eof = s->closed = s->blocked = false;
@@ -350,7 +350,7 @@ void dns_service_accept(struct dns_service *svc, struct channel *near,
 	touch(s);
 }
 
-void dns_service_close(struct dns_service *svc)
+void nameserver_close(struct nameserver *svc)
 {
 	while (!list_empty(&svc->streams))
 		stream_close(list_entry(svc->streams.next, struct stream, node), ECONNABORTED);

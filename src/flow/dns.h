@@ -11,10 +11,10 @@
 
 #define DNS_PORT 53
 
-struct dns_service;
-struct dns_ask;
+struct nameserver;
+struct nameserver_ask;
 
-struct dns_service_deps {
+struct nameserver_deps {
 	uv_loop_t *loop;
 	struct events *events;
 	struct resolver *resolver;
@@ -24,29 +24,29 @@ struct dns_service_deps {
 };
 
 /* NULL without memory. */
-struct dns_service *dns_service_new(const struct dns_service_deps *deps);
+struct nameserver *nameserver_new(const struct nameserver_deps *deps);
 /* Ends all connections; questions under way must have been cancelled by their askers.
- * dns_service_free() when the loop has run. */
-void dns_service_close(struct dns_service *svc);
-void dns_service_free(struct dns_service *svc);
+ * nameserver_free() when the loop has run. */
+void nameserver_close(struct nameserver *svc);
+void nameserver_free(struct nameserver *svc);
 
 /* Who asks, and of whom. */
-struct dns_client {
+struct nameserver_client {
 	uint8_t protocol; /* IPPROTO_UDP or IPPROTO_TCP */
 	struct endpoint child, to;
 };
 
 /* The answer, valid in the call only; len 0 when none may be given. */
-typedef void (*dns_done_fn)(void *ctx, const uint8_t *answer, size_t len);
+typedef void (*nameserver_fn)(void *ctx, const uint8_t *answer, size_t len);
 
 /* Answers one message. `done` is called once: before this returns NULL, or later. */
-struct dns_ask *dns_service_ask(struct dns_service *svc, const struct dns_client *who,
-				const uint8_t *query, size_t len, dns_done_fn done, void *ctx);
+struct nameserver_ask *nameserver_ask(struct nameserver *svc, const struct nameserver_client *who,
+				const uint8_t *query, size_t len, nameserver_fn done, void *ctx);
 /* `done` won't be called any more. */
-void dns_service_cancel(struct dns_ask *ask);
+void nameserver_cancel(struct nameserver_ask *ask);
 
 /* Serves DNS over TCP (RFC 7766) on a near channel and takes it over. */
-void dns_service_accept(struct dns_service *svc, struct channel *near, const struct endpoint *child,
+void nameserver_accept(struct nameserver *svc, struct channel *near, const struct endpoint *child,
 			const struct endpoint *to);
 
 #endif

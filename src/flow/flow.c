@@ -183,7 +183,7 @@ static void serve_dns(struct flow_table *t, struct attempt *a)
 	struct channel *near = a->ops->accept(a);
 
 	if (near)
-		dns_service_accept(t->deps.dns, near, &child, &to);
+		nameserver_accept(t->deps.dns, near, &child, &to);
 }
 
 void flow_attempt(void *table, struct attempt *a)

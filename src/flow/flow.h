@@ -11,7 +11,7 @@
 #include "dial/sock.h"
 #include "event/event.h"
 
-struct dns_service;
+struct nameserver;
 struct flow_table;
 
 struct flow_deps {
@@ -20,7 +20,7 @@ struct flow_deps {
 	struct events *events;
 	struct dialer *dialer;
 	struct sock_set *socks;
-	struct dns_service *dns; /* serves TCP connections to port 53 */
+	struct nameserver *dns; /* serves TCP connections to port 53 */
 	size_t capacity;	 /* flows at a time; each has a descriptor */
 };
 

@@ -42,7 +42,7 @@
 
 struct session {
 	struct list node;
-	struct udp_sessions *table;
+	struct sessions *table;
 	struct dgram_port *port; /* NULL once closed */
 	struct list asks, flows;
 	size_t ask_count;
@@ -54,7 +54,7 @@ struct question {
 	struct list node;
 	struct session *session;
 	struct endpoint to;
-	struct dns_ask *ask;
+	struct nameserver_ask *ask;
 };
 
 struct udp_flow {
@@ -66,8 +66,8 @@ struct udp_flow {
 	bool answered, conversation;
 };
 
-struct udp_sessions {
-	struct udp_deps deps;
+struct sessions {
+	struct sessions_deps deps;
 	struct outbox out;
 	uv_prepare_t before_block;
 	struct list sessions;
@@ -87,7 +87,7 @@ static void session_settle(struct session *s);
 
 /* --- flows --- */
 
-static struct udp_flow **slot(struct udp_sessions *t, const struct session *s,
+static struct udp_flow **slot(struct sessions *t, const struct session *s,
 			      const struct endpoint *peer)
 {
 	uint64_t w[2], h = (uintptr_t)s ^ peer->port;
@@ -111,7 +111,7 @@ static struct udp_flow *flow_find(struct session *s, const struct endpoint *peer
 static void flow_end(struct udp_flow *f)
 {
 	struct session *s = f->session;
-	struct udp_sessions *t = s->table;
+	struct sessions *t = s->table;
 	struct udp_flow **p = slot(t, s, &f->peer);
 
 	event_emit(t->deps.events,
@@ -133,14 +133,14 @@ static void flow_end(struct udp_flow *f)
 
 static void flow_touch(struct udp_flow *f)
 {
-	struct udp_sessions *t = f->session->table;
+	struct sessions *t = f->session->table;
 
 	f->last_ms = uv_now(t->deps.loop);
 	list_del(&f->by_age);
 	list_add_tail(f->conversation ? &t->talking : &t->asking, &f->by_age);
 }
 
-static void end_oldest(struct udp_sessions *t, struct session *but)
+static void end_oldest(struct sessions *t, struct session *but)
 {
 	struct list *head = list_empty(&t->asking) ? &t->talking : &t->asking;
 	struct udp_flow *f = list_entry(head->next, struct udp_flow, by_age);
@@ -153,7 +153,7 @@ static void end_oldest(struct udp_sessions *t, struct session *but)
 
 static struct udp_flow *flow_new(struct session *s, const struct endpoint *peer)
 {
-	struct udp_sessions *t = s->table;
+	struct sessions *t = s->table;
 	struct udp_flow *f = calloc(1, sizeof(*f)), **p;
 
 	if (!f)
@@ -172,7 +172,7 @@ static struct udp_flow *flow_new(struct session *s, const struct endpoint *peer)
 	return f;
 }
 
-static void expire(struct udp_sessions *t, struct list *head, unsigned idle_ms)
+static void expire(struct sessions *t, struct list *head, unsigned idle_ms)
 {
 	while (!list_empty(head)) {
 		struct udp_flow *f = list_entry(head->next, struct udp_flow, by_age);
@@ -187,7 +187,7 @@ static void expire(struct udp_sessions *t, struct list *head, unsigned idle_ms)
 
 static void on_expire(uv_timer_t *timer)
 {
-	struct udp_sessions *t = container_of(timer, struct udp_sessions, expire);
+	struct sessions *t = container_of(timer, struct sessions, expire);
 
 	expire(t, &t->asking, IDLE_SHORT_MS);
 	expire(t, &t->talking, IDLE_LONG_MS);
@@ -197,7 +197,7 @@ static void on_expire(uv_timer_t *timer)
 
 /* --- sessions --- */
 
-static struct session *session_new(struct udp_sessions *t, struct dgram_port *port)
+static struct session *session_new(struct sessions *t, struct dgram_port *port)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
@@ -278,9 +278,9 @@ static void on_answer(void *ctx, const uint8_t *answer, size_t len)
 
 static void ask(struct session *s, const struct dgram *d)
 {
-	struct dns_client who = { IPPROTO_UDP, s->port->child, d->to };
+	struct nameserver_client who = { IPPROTO_UDP, s->port->child, d->to };
 	struct question *q = s->ask_count < ASKS_MAX ? calloc(1, sizeof(*q)) : NULL;
-	struct dns_ask *a;
+	struct nameserver_ask *a;
 
 	if (!q)
 		return; /* lost, as in any full queue; the child asks again */
@@ -288,7 +288,7 @@ static void ask(struct session *s, const struct dgram *d)
 	q->to = d->to;
 	list_add_tail(&s->asks, &q->node);
 	s->ask_count++;
-	a = dns_service_ask(s->table->deps.dns, &who, d->data, d->len, on_answer, q);
+	a = nameserver_ask(s->table->deps.dns, &who, d->data, d->len, on_answer, q);
 	if (a)
 		q->ask = a;
 }
@@ -297,13 +297,13 @@ static void ask(struct session *s, const struct dgram *d)
 
 static void before_block(uv_prepare_t *h)
 {
-	outbox_flush(&container_of(h, struct udp_sessions, before_block)->out);
+	outbox_flush(&container_of(h, struct sessions, before_block)->out);
 }
 
 static void relay(struct session *s, const struct dgram *d)
 {
 	struct udp_flow *f = flow_find(s, &d->to);
-	struct udp_sessions *t = s->table;
+	struct sessions *t = s->table;
 	int err = s->sock.fd < 0 ? -session_open(s) : 0;
 
 	if (!err && !f)
@@ -321,7 +321,7 @@ static void relay(struct session *s, const struct dgram *d)
 		uv_timer_start(&t->expire, on_expire, EXPIRE_EVERY_MS, EXPIRE_EVERY_MS);
 }
 
-static void deny(struct udp_sessions *t, struct dgram_port *port, const struct dgram *d,
+static void deny(struct sessions *t, struct dgram_port *port, const struct dgram *d,
 		 enum reason reason)
 {
 	if (reason == REASON_GATEWAY)
@@ -336,9 +336,9 @@ static void deny(struct udp_sessions *t, struct dgram_port *port, const struct d
 		port->ops->refuse(port, EACCES, 0);
 }
 
-void udp_sessions_dgram(void *table, struct dgram_port *port, const struct dgram *d)
+void sessions_dgram(void *table, struct dgram_port *port, const struct dgram *d)
 {
-	struct udp_sessions *t = table;
+	struct sessions *t = table;
 	struct target target = { .protocol = IPPROTO_UDP, .to = d->to };
 	struct verdict v = policy_decide(t->deps.policy, &target);
 	bool is_dns = d->to.port == DNS_PORT && (v.allow || v.reason == REASON_GATEWAY);
@@ -360,7 +360,7 @@ void udp_sessions_dgram(void *table, struct dgram_port *port, const struct dgram
 /* --- peer to child --- */
 
 /* How many of the datagrams from i on go to the child as one burst. */
-static int burst(const struct udp_sessions *t, int i, int n)
+static int burst(const struct sessions *t, int i, int n)
 {
 	unsigned len = t->msg[i].msg_len;
 	int k = 1;
@@ -376,7 +376,7 @@ static int burst(const struct udp_sessions *t, int i, int n)
 /* Delivers datagrams i to i + n - 1, all of one peer. */
 static void deliver(struct session *s, int i, int n)
 {
-	struct udp_sessions *t = s->table;
+	struct sessions *t = s->table;
 	struct iovec iov[DGRAM_BURST];
 	struct endpoint peer;
 	struct udp_flow *f;
@@ -397,7 +397,7 @@ static void deliver(struct session *s, int i, int n)
 
 static void read_datagrams(struct session *s)
 {
-	struct udp_sessions *t = s->table;
+	struct sessions *t = s->table;
 
 	for (int round = 0; round < BATCHES_MAX; round++) {
 		int n;
@@ -468,9 +468,9 @@ static void on_socket(struct poll_source *source, uint32_t events)
 
 /* --- life --- */
 
-struct udp_sessions *udp_sessions_new(const struct udp_deps *deps)
+struct sessions *sessions_new(const struct sessions_deps *deps)
 {
-	struct udp_sessions *t = calloc(1, sizeof(*t));
+	struct sessions *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return NULL;
@@ -496,7 +496,7 @@ static void session_end(struct session *s)
 		struct question *q = list_entry(s->asks.next, struct question, node);
 
 		list_del(&q->node);
-		dns_service_cancel(q->ask);
+		nameserver_cancel(q->ask);
 		free(q);
 	}
 	while (!list_empty(&s->flows))
@@ -504,7 +504,7 @@ static void session_end(struct session *s)
 	session_close(s);
 }
 
-void udp_sessions_close(struct udp_sessions *t)
+void sessions_close(struct sessions *t)
 {
 	while (!list_empty(&t->sessions))
 		session_end(list_entry(t->sessions.next, struct session, node));
@@ -512,7 +512,7 @@ void udp_sessions_close(struct udp_sessions *t)
 	uv_close((uv_handle_t *)&t->before_block, NULL);
 }
 
-void udp_sessions_free(struct udp_sessions *t)
+void sessions_free(struct sessions *t)
 {
 	free(t);
 }

@@ -51,7 +51,7 @@ static void check_query(const uint8_t *data, size_t size, uint8_t choice)
 	if (v == MSG_DROP)
 		return;
 	n = msg_reply(&q, v == MSG_PLAIN ? MSG_NOERROR : msg_verdict_rcode(v),
-		      MSG_EDE_BLOCKED, reply, sizeof(reply));
+		      MSG_EDE_NETWORK_ERROR, reply, sizeof(reply));
 	CHECK(n >= MSG_HEADER && octets_u16(reply) == octets_u16(data));
 	if (q.asked.len) {
 		check_well_formed(reply, n);

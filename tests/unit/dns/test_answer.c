@@ -218,12 +218,14 @@ static void test_flags_and_opt(void **state)
 	ssize_t n;
 
 	(void)state;
-	/* AA, TC, RA, AD and NXDOMAIN come through, Z doesn't; BADVERS's bits are in OPT. */
+	/* AA, TC, RA, AD and NXDOMAIN come through, Z doesn't; the rcode's upper bits and the
+	 * Extended DNS Error are in OPT. */
 	n = reencode(&q, upstream(0x86e3, 1, (uint16_t[]){ 0, 0, 1 }, BYTES(opt)), out,
 		     sizeof(out));
-	assert_int_equal(n, 33 + MSG_OPT);
+	assert_int_equal(n, 33 + MSG_OPT + 6);
 	assert_int_equal(octets_u16(out + 2), 0x87a3);
-	assert_memory_equal(out + 33, "\0\0\x29\x04\xd0\1\0\0\0\0\0", MSG_OPT);
+	assert_memory_equal(out + 33, "\0\0\x29\x04\xd0\1\0\0\0\0\6\0\x0f\0\2\0\1",
+			    MSG_OPT + 6);
 	assert_int_equal(octets_u16(out + 10), 1);
 
 	/* A child without EDNS gets none, and no half of an rcode. */
@@ -239,6 +241,39 @@ static void test_flags_and_opt(void **state)
 	n = reencode(&q, upstream(0x8180, 1, (uint16_t[]){ 0, 0, 0 }, BYTES("")), out,
 		     sizeof(out));
 	assert_int_equal(n, 33 + MSG_OPT);
+}
+
+static void test_extended_error_of_upstream(void **state)
+{
+	static const struct {
+		const char *what, *opt;
+		size_t len;
+		int ede;
+	} rows[] = {
+		{ "none", BYTES("\0\0\x29\4\xd0\0\0\0\0\0\0"), -1 },
+		{ "alone", BYTES("\0\0\x29\4\xd0\0\0\0\0\0\6\0\x0f\0\2\1\2"), 0x102 },
+		{ "with text, behind a cookie, before another",
+		  BYTES("\0\0\x29\4\xd0\0\0\0\0\0\x17\0\x0a\0\1x"
+			"\0\x0f\0\6\0\6text\0\x0f\0\4\0\7yz"),
+		  6 },
+		{ "too short", BYTES("\0\0\x29\4\xd0\0\0\0\0\0\5\0\x0f\0\1\1"), -1 },
+		{ "longer than OPT", BYTES("\0\0\x29\4\xd0\0\0\0\0\0\6\0\x0f\0\3\1\2"),
+		  -1 },
+	};
+	struct msg_question q = question(MSG_TYPE_A, true);
+	uint8_t out[MSG_UDP_PLAIN];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		ssize_t n = reencode(&q,
+				     upstream(0x8180, 1, (uint16_t[]){ 0, 0, 1 },
+					      rows[i].opt, rows[i].len),
+				     out, sizeof(out));
+
+		if (n != 33 + MSG_OPT + (rows[i].ede < 0 ? 0 : 6) ||
+		    (rows[i].ede >= 0 && octets_u16(out + n - 2) != rows[i].ede))
+			fail_msg("%s", rows[i].what);
+	}
 }
 
 static void test_malformed(void **state)
@@ -484,6 +519,7 @@ int main(void)
 		cmocka_unit_test(test_endless_chain_is_cut),
 		cmocka_unit_test(test_names_in_data),
 		cmocka_unit_test(test_flags_and_opt),
+		cmocka_unit_test(test_extended_error_of_upstream),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_cut_at_a_record),
 		cmocka_unit_test(test_cut_in_authority),

@@ -310,14 +310,15 @@ static void test_extended_error(void **state)
 
 	(void)state;
 	parse(BYTES(EDNS "\1a\0" A IN OPT_PLAIN), &q);
-	n = msg_reply(&q, MSG_NOERROR, MSG_EDE_BLOCKED, out, sizeof(out));
+	n = msg_reply(&q, MSG_NOERROR, MSG_EDE_NETWORK_ERROR, out, sizeof(out));
 	assert_int_equal(n, MSG_HEADER + 7 + MSG_OPT + 6);
 	assert_memory_equal(out,
 			    ID "\x81\x80" ONE NONE NONE ONE "\1a\0" A IN
-			       "\0\0\x29\x04\xd0\0\0\0\0\0\6\0\x0f\0\2\0\x0f",
+			       "\0\0\x29\x04\xd0\0\0\0\0\0\6\0\x0f\0\2\0\x17",
 			    n);
 	q.edns = false;
-	assert_int_equal(msg_reply(&q, MSG_NOERROR, MSG_EDE_BLOCKED, out, sizeof(out)),
+	assert_int_equal(msg_reply(&q, MSG_NOERROR, MSG_EDE_NETWORK_ERROR, out,
+				   sizeof(out)),
 			 MSG_HEADER + 7);
 }
 

@@ -101,6 +101,34 @@ static void test_query_ends_in_opt(void **state)
 	world_free(w);
 }
 
+/* c-ares turns names into text to compare them; none may get lost in that. */
+static void test_odd_names(void **state)
+{
+#define LABEL "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk"
+	static const char *const names[] = {
+		".",
+		"a\\000b.example",
+		"a\\.b.example",
+		"\\255\\254\\128.example",
+		"sp\\032ace.example",
+		"_under._score",
+		"back\\\\slash.\\\"quoted\\\"",
+		"-",
+		LABEL "." LABEL "." LABEL "."
+		      "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxy",
+	};
+	struct world *w = world_new(world_good, NULL);
+	struct result res;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		world_ask_and_wait(w, &res, names[i]);
+		world_expect(&res, MSG_NOERROR, 1);
+	}
+	assert_int_equal(w->up[0].udp_count, ARRAY_SIZE(names));
+	world_free(w);
+}
+
 static void test_server_that_changes_case(void **state)
 {
 	struct world *w = world_new(lower_cased, NULL);
@@ -287,6 +315,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain_answer),
 		cmocka_unit_test(test_query_ends_in_opt),
+		cmocka_unit_test(test_odd_names),
 		cmocka_unit_test(test_server_that_changes_case),
 		cmocka_unit_test(test_next_server_after_failure),
 		cmocka_unit_test(test_last_failure_is_told),
