@@ -42,11 +42,12 @@ bool gateway_neighbour(const struct netplan *np, const struct packet *pkt,
 
 	if (pkt->v4 || pkt->protocol != IPPROTO_ICMPV6 || pkt->ttl != 255 ||
 	    pkt->l4_len < sizeof(struct nd_neighbor_solicit) ||
-	    pkt->l4[0] != ND_NEIGHBOR_SOLICIT || memcmp(pkt->l4 + 8, np->gateway6.b, 16) != 0)
+	    pkt->l4[0] != ND_NEIGHBOR_SOLICIT ||
+	    memcmp(pkt->l4 + 8, np->gateway6.b, 16) != 0)
 		return false;
 	static_assert(sizeof(body) == GATEWAY_NEIGHBOUR_LEN - 40, "RFC 4861 4.4, 4.6.1");
-	body.na.nd_na_flags_reserved =
-		ND_NA_FLAG_ROUTER | ND_NA_FLAG_SOLICITED | ND_NA_FLAG_OVERRIDE;
+	body.na.nd_na_flags_reserved = ND_NA_FLAG_ROUTER | ND_NA_FLAG_SOLICITED |
+				       ND_NA_FLAG_OVERRIDE;
 	memcpy(&body.na.nd_na_target, np->gateway6.b, 16);
 	body.option[0] = ND_OPT_TARGET_LINKADDR;
 	body.option[1] = 1;
@@ -55,14 +56,16 @@ bool gateway_neighbour(const struct netplan *np, const struct packet *pkt,
 				sizeof(body));
 	body.na.nd_na_hdr.icmp6_cksum = ~packet_sum(
 		&body, sizeof(body),
-		packet_pseudo_sum(&np->gateway6, &pkt->src, IPPROTO_ICMPV6, sizeof(body)));
+		packet_pseudo_sum(&np->gateway6, &pkt->src, IPPROTO_ICMPV6,
+				  sizeof(body)));
 	memcpy(reply + hlen, &body, sizeof(body));
 	return true;
 }
 
 bool gateway_is_echo_request(const struct packet *pkt)
 {
-	return pkt->l4_len >= 8 && pkt->l4[0] == (pkt->v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST) &&
+	return pkt->l4_len >= 8 &&
+	       pkt->l4[0] == (pkt->v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST) &&
 	       pkt->l4[1] == 0;
 }
 
@@ -76,15 +79,16 @@ bool gateway_echo(const struct netplan *np, const struct packet *pkt)
 		return false;
 	/* Swapping source and destination leaves the IP header's checksum as it is; so does
 	 * keeping the TTL. */
-	memcpy(pkt->ip + (pkt->v4 ? 12 : 8), pkt->dst.b + (pkt->v4 ? 12 : 0), pkt->v4 ? 4 : 16);
+	memcpy(pkt->ip + (pkt->v4 ? 12 : 8), pkt->dst.b + (pkt->v4 ? 12 : 0),
+	       pkt->v4 ? 4 : 16);
 	memcpy(pkt->ip + (pkt->v4 ? 16 : 24), pkt->src.b + (pkt->v4 ? 12 : 0),
 	       pkt->v4 ? 4 : 16);
 	icmp[0] = pkt->v4 ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY;
 	memset(icmp + 2, 0, 2);
 	sum = ~packet_sum(icmp, pkt->l4_len,
 			  pkt->v4 ? 0 :
-				    packet_pseudo_sum(&pkt->src, &pkt->dst, IPPROTO_ICMPV6,
-						      pkt->l4_len));
+				    packet_pseudo_sum(&pkt->src, &pkt->dst,
+						      IPPROTO_ICMPV6, pkt->l4_len));
 	memcpy(icmp + 2, &sum, 2);
 	return true;
 }

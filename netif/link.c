@@ -28,7 +28,8 @@ static void show(struct link *link, bool from_child, const struct iovec *frame, 
 	}
 }
 
-void link_rx(struct link *link, const struct virtio_net_hdr *vh, uint8_t *frame, size_t len)
+void link_rx(struct link *link, const struct virtio_net_hdr *vh, uint8_t *frame,
+	     size_t len)
 {
 	link->rx_frames++;
 	show(link, true, &(struct iovec){ frame, len }, 1);

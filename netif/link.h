@@ -23,8 +23,8 @@ struct link;
 /* Sees every frame. A frame with offloads pending is a super-segment of up to 64 KiB. */
 struct frame_tap {
 	struct list node;
-	void (*on_frame)(struct frame_tap *tap, bool from_child, const struct iovec *frame,
-			 int n);
+	void (*on_frame)(struct frame_tap *tap, bool from_child,
+			 const struct iovec *frame, int n);
 };
 
 struct link_driver {
@@ -49,7 +49,8 @@ void link_receiver_set(struct link *link, link_rx_fn on_rx, void *ctx);
 void link_tap_add(struct link *link, struct frame_tap *tap);
 
 /* A driver has read a frame. */
-void link_rx(struct link *link, const struct virtio_net_hdr *vh, uint8_t *frame, size_t len);
+void link_rx(struct link *link, const struct virtio_net_hdr *vh, uint8_t *frame,
+	     size_t len);
 /* Sends a frame to the child; a frame the device refuses is counted and lost. 0 or -errno. */
 int link_tx(struct link *link, const struct iovec *iov, int n);
 

@@ -37,8 +37,8 @@ uint16_t packet_sum(const void *data, size_t len, uint32_t sum)
 	return s;
 }
 
-uint16_t packet_pseudo_sum(const struct addr *src, const struct addr *dst, uint8_t protocol,
-			   size_t l4_len)
+uint16_t packet_pseudo_sum(const struct addr *src, const struct addr *dst,
+			   uint8_t protocol, size_t l4_len)
 {
 	bool v4 = addr_is_v4(src);
 	size_t skip = v4 ? 12 : 0;
@@ -57,7 +57,8 @@ bool packet_l4_sum_ok(const struct packet *pkt)
 	    !pkt->l4[7])
 		return true; /* RFC 768: no checksum */
 	if (pkt->protocol != IPPROTO_ICMP)
-		pseudo = packet_pseudo_sum(&pkt->src, &pkt->dst, pkt->protocol, pkt->l4_len);
+		pseudo = packet_pseudo_sum(&pkt->src, &pkt->dst, pkt->protocol,
+					   pkt->l4_len);
 	return packet_sum(pkt->l4, pkt->l4_len, pseudo) == 0xffff;
 }
 
@@ -102,7 +103,8 @@ static bool embeds_v4(const struct addr *a)
 
 	if (addr_is_v4(a))
 		return true;
-	return memcmp(a->b, zero, 12) == 0 && (memcmp(a->b, zero, 15) != 0 || a->b[15] > 1);
+	return memcmp(a->b, zero, 12) == 0 &&
+	       (memcmp(a->b, zero, 15) != 0 || a->b[15] > 1);
 }
 
 /* RFC 8200 4.5 */
@@ -251,7 +253,8 @@ bool packet_icmp_code(bool v4, int err, uint8_t *type, uint8_t *code)
 		/* a rule of the host's own packet filter */
 		{ EPERM, ICMP_DEST_UNREACH, ICMP_PKT_FILTERED, ICMP6_DST_UNREACH,
 		  ICMP6_DST_UNREACH_ADMIN },
-		{ EMSGSIZE, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP6_PACKET_TOO_BIG, 0 },
+		{ EMSGSIZE, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP6_PACKET_TOO_BIG,
+		  0 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(map); i++)
@@ -279,7 +282,8 @@ size_t packet_icmp_error(uint8_t *out, const struct addr *router, const struct a
 	memcpy(icmp, (uint8_t[]){ type, code, 0, 0 }, 4);
 	memcpy(icmp + 4, &be_info, 4);
 	memcpy(icmp + 8, quote, n);
-	sum = ~packet_sum(icmp, 8 + n, v4 ? 0 : packet_pseudo_sum(router, to, protocol, 8 + n));
+	sum = ~packet_sum(icmp, 8 + n,
+			  v4 ? 0 : packet_pseudo_sum(router, to, protocol, 8 + n));
 	memcpy(icmp + 2, &sum, 2);
 	return hlen + 8 + n;
 }

@@ -41,8 +41,8 @@ enum packet_status packet_parse(uint8_t *ip, size_t len, struct packet *pkt);
 /* The Internet checksum (RFC 1071) over data, with sum folded in; not complemented. */
 uint16_t packet_sum(const void *data, size_t len, uint32_t sum);
 /* The pseudo-header's sum (RFC 9293 3.1, RFC 8200 8.1) in network order, not complemented. */
-uint16_t packet_pseudo_sum(const struct addr *src, const struct addr *dst, uint8_t protocol,
-			   size_t l4_len);
+uint16_t packet_pseudo_sum(const struct addr *src, const struct addr *dst,
+			   uint8_t protocol, size_t l4_len);
 /* True when the TCP, UDP or ICMP checksum of a parsed packet is right. */
 bool packet_l4_sum_ok(const struct packet *pkt);
 

@@ -22,7 +22,8 @@
 #include "base/util.h"
 
 #define SLOTS 32
-#define MAX_AGE_MS 30000 /* RFC 1122 3.3.2 asks for 60 to 120 s on the Internet; this is a tap */
+/* RFC 1122 3.3.2 asks for 60 to 120 s on the Internet; this is a tap. */
+#define MAX_AGE_MS 30000
 #define BLOCK 8
 #define DATA_MAX 65535
 #define HEADER_MAX 60
@@ -33,8 +34,8 @@ struct slot {
 	struct addr dst;
 	uint32_t id;
 	uint64_t since_ms;
-	size_t total;	 /* 0 until the last piece has come */
-	size_t got;	 /* bytes, all of them once */
+	size_t total;	   /* 0 until the last piece has come */
+	size_t got;	   /* bytes, all of them once */
 	size_t header_len; /* of the first piece; 0 until it has come */
 	uint8_t set[(DATA_MAX / BLOCK + 8) / 8];
 	/* The header ends where the data begins. */
@@ -147,7 +148,8 @@ static uint8_t *finish(struct slot *s, size_t *len)
 	return ip;
 }
 
-uint8_t *reass_add(struct reass *r, const struct packet *pkt, uint64_t now_ms, size_t *len)
+uint8_t *reass_add(struct reass *r, const struct packet *pkt, uint64_t now_ms,
+		   size_t *len)
 {
 	size_t offset = pkt->fragment.offset, n = pkt->l4_len;
 	struct slot *s = slot_of(r, pkt, now_ms);

@@ -14,6 +14,7 @@ void reass_free(struct reass *r);
  * Takes a packet of status PACKET_FRAGMENT. Returns the whole IP packet and its length once
  * it is complete, else NULL; the memory is reass's, valid until the next call.
  */
-uint8_t *reass_add(struct reass *r, const struct packet *pkt, uint64_t now_ms, size_t *len);
+uint8_t *reass_add(struct reass *r, const struct packet *pkt, uint64_t now_ms,
+		   size_t *len);
 
 #endif

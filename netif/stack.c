@@ -45,7 +45,8 @@ uint32_t stack_random32(void)
 	if (!left) {
 		ssize_t n = getrandom(pool, sizeof(pool), 0);
 
-		assert(n == sizeof(pool)); /* 256 bytes are never interrupted, random(4) */
+		/* 256 bytes are never interrupted, random(4). */
+		assert(n == sizeof(pool));
 		left = ARRAY_SIZE(pool);
 	}
 	return pool[--left];
@@ -93,7 +94,8 @@ static void send_frame(struct stack *st, uint16_t type, const void *data, size_t
 }
 
 /* Leaves the transport checksum to the kernel and asks for segmentation where it is due. */
-static void offload(const struct stack *st, struct virtio_net_hdr *vh, struct pbuf *p, bool v4)
+static void offload(const struct stack *st, struct virtio_net_hdr *vh, struct pbuf *p,
+		    bool v4)
 {
 	uint8_t *ip = p->payload;
 	uint8_t protocol = v4 ? ip[9] : ip[6];
@@ -202,7 +204,8 @@ static bool serve_neighbour(struct stack *st, const struct packet *pkt)
 static void serve_icmp(struct stack *st, const struct packet *pkt)
 {
 	if (gateway_echo(&st->plan, pkt))
-		return send_frame(st, pkt->v4 ? ETH_P_IP : ETH_P_IPV6, pkt->ip, pkt->ip_len);
+		return send_frame(st, pkt->v4 ? ETH_P_IP : ETH_P_IPV6, pkt->ip,
+				  pkt->ip_len);
 	stack_drop(st, STACK_DROP_UNSUPPORTED);
 	if (gateway_is_echo_request(pkt))
 		stack_icmp_error(st, pkt->ip, pkt->ip_len, &pkt->src, EACCES, 0);
@@ -267,7 +270,8 @@ static void input_fragment(struct stack *st, const struct packet *piece)
 	input_packet(st, &pkt, true);
 }
 
-static void input_ip(struct stack *st, const struct virtio_net_hdr *vh, uint8_t *ip, size_t len)
+static void input_ip(struct stack *st, const struct virtio_net_hdr *vh, uint8_t *ip,
+		     size_t len)
 {
 	struct packet pkt;
 	enum packet_status status = packet_parse(ip, len, &pkt);

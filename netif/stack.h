@@ -15,10 +15,10 @@
 struct stack;
 
 enum stack_drop {
-	STACK_DROP_MALFORMED,	/* not a packet, or one that contradicts itself */
-	STACK_DROP_SPOOFED,	/* not from the child's own address */
-	STACK_DROP_MARTIAN,	/* IPv4-mapped address on the wire */
-	STACK_DROP_NOISE,	/* the kernel's own multicast: ND, MLD, router solicitations */
+	STACK_DROP_MALFORMED, /* not a packet, or one that contradicts itself */
+	STACK_DROP_SPOOFED,   /* not from the child's own address */
+	STACK_DROP_MARTIAN,   /* IPv4-mapped address on the wire */
+	STACK_DROP_NOISE, /* the kernel's own multicast: ND, MLD, router solicitations */
 	STACK_DROP_UNSUPPORTED, /* a protocol nobody serves */
 	STACK_DROP_FULL,	/* no room in a table */
 	STACK_DROP_COUNT,

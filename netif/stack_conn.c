@@ -215,7 +215,8 @@ static void take_new(struct conn *c)
 	conn_dirty(c);
 	if (!c->rx_head)
 		n = offer(c, data, len);
-	if (n < len && c->state == CONN_OPEN && !rx_store(c, data + n, len - n) && c->pcb) {
+	if (n < len && c->state == CONN_OPEN && !rx_store(c, data + n, len - n) &&
+	    c->pcb) {
 		rx_drop(c);
 		abort_pcb(c, ENOMEM);
 	}
@@ -298,7 +299,8 @@ static err_t write_one(struct conn *c, const uint8_t *data, size_t len, struct b
 	return ERR_OK;
 }
 
-static ssize_t conn_send(struct channel *ch, const struct iovec *iov, int n, struct buf *owner)
+static ssize_t conn_send(struct channel *ch, const struct iovec *iov, int n,
+			 struct buf *owner)
 {
 	struct conn *c = to_conn(ch);
 	size_t done = 0;

@@ -66,8 +66,9 @@ static struct conn *find(const struct tcp_table *t, const struct addr *remote,
 {
 	struct conn *c = *slot(t, remote, remote_port, child_port);
 
-	while (c && !(c->at.child.port == child_port && c->at.remote.port == remote_port &&
-		      addr_eq(&c->at.remote.addr, remote)))
+	while (c &&
+	       !(c->at.child.port == child_port && c->at.remote.port == remote_port &&
+		 addr_eq(&c->at.remote.addr, remote)))
 		c = c->hash_next;
 	return c;
 }
@@ -212,12 +213,13 @@ static struct conn_syn parse_syn(const uint8_t *tcp, size_t hlen)
 }
 
 /* The parked SYN again, as it goes to lwIP or into an ICMP error. Returns its length. */
-static size_t build_syn(const struct conn *c, uint8_t out[static 40 + 28], size_t *ip_hlen)
+static size_t build_syn(const struct conn *c, uint8_t out[static 40 + 28],
+			size_t *ip_hlen)
 {
 	const struct conn_syn *s = &c->syn;
 	size_t tcp_hlen = s->window_scale == 0xff ? 24 : 28;
-	size_t hlen = packet_ip_header(out, &c->at.child.addr, &c->at.remote.addr, IPPROTO_TCP,
-				       64, tcp_hlen);
+	size_t hlen = packet_ip_header(out, &c->at.child.addr, &c->at.remote.addr,
+				       IPPROTO_TCP, 64, tcp_hlen);
 	uint8_t *tcp = out + hlen;
 	uint32_t seq = htonl(s->seq);
 
@@ -233,8 +235,8 @@ static size_t build_syn(const struct conn *c, uint8_t out[static 40 + 28], size_
 	tcp[15] = s->window & 255;
 	memcpy(tcp + 20, (uint8_t[]){ TCPOPT_MAXSEG, 4, s->mss >> 8, s->mss & 255 }, 4);
 	if (tcp_hlen == 28)
-		memcpy(tcp + 24, (uint8_t[]){ TCPOPT_NOP, TCPOPT_WINDOW, 3, s->window_scale },
-		       4);
+		memcpy(tcp + 24,
+		       (uint8_t[]){ TCPOPT_NOP, TCPOPT_WINDOW, 3, s->window_scale }, 4);
 	*ip_hlen = hlen;
 	return hlen + tcp_hlen;
 }
@@ -334,8 +336,8 @@ static void feed(struct conn *c, const struct packet *pkt, size_t tcp_hlen)
 
 	if (tcp_hlen > 20)
 		pkt->l4[20] = TCPOPT_EOL;
-	p = stack_input_begin(c->st, &pkt->src, &pkt->dst, pkt->ip, pkt->l4 - pkt->ip, pkt->l4,
-			      pkt->l4_len);
+	p = stack_input_begin(c->st, &pkt->src, &pkt->dst, pkt->ip, pkt->l4 - pkt->ip,
+			      pkt->l4, pkt->l4_len);
 	conn_mount(c);
 	tcp_clear_flags(c->pcb, TF_ACK_DELAY);
 	tcp_input(p, &c->st->netif);
@@ -363,7 +365,8 @@ void stack_tcp_input(struct stack *st, const struct packet *pkt)
 	if (tcp_hlen < 20 || tcp_hlen > pkt->l4_len)
 		return stack_drop(st, STACK_DROP_MALFORMED);
 	flags = pkt->l4[13] & (TH_FIN | TH_SYN | TH_RST | TH_ACK);
-	c = find(st->tcp, &pkt->dst, pkt->l4[2] << 8 | pkt->l4[3], pkt->l4[0] << 8 | pkt->l4[1]);
+	c = find(st->tcp, &pkt->dst, pkt->l4[2] << 8 | pkt->l4[3],
+		 pkt->l4[0] << 8 | pkt->l4[1]);
 	if (c && c->state != CONN_PARKED) {
 		feed(c, pkt, tcp_hlen);
 	} else if (c) {
@@ -371,7 +374,8 @@ void stack_tcp_input(struct stack *st, const struct packet *pkt)
 			c->at.on_cancel(c->at.owner);
 			destroy(c);
 		}
-	} else if ((flags & (TH_SYN | TH_ACK | TH_RST)) == TH_SYN && pkt->l4[2] | pkt->l4[3]) {
+	} else if ((flags & (TH_SYN | TH_ACK | TH_RST)) == TH_SYN &&
+		   pkt->l4[2] | pkt->l4[3]) {
 		park(st, pkt, tcp_hlen);
 	} else {
 		feed_stray(st, pkt);

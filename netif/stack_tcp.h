@@ -14,7 +14,7 @@ enum conn_state {
 	CONN_PARKED, /* a SYN waits for the flow's answer; no pcb */
 	CONN_OPEN,   /* a channel, with a pcb until that is gone */
 	CONN_CLOSED, /* the owner has closed it; lwIP finishes what was sent, calls nobody */
-	CONN_DEAD,   /* freed by the next flush */
+	CONN_DEAD, /* freed by the next flush */
 };
 
 /* The child's SYN, kept until it is answered: all of it that matters. */

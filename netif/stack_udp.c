@@ -29,9 +29,9 @@ struct port {
 struct dgram_table {
 	struct port *v4[PORTS], *v6[PORTS]; /* by the child's port */
 	size_t count;
-	const struct packet *current;	    /* the datagram being read */
-	struct pbuf *rx_new;		    /* what udp_input() has brought */
-	bool no_bursts;			    /* the device takes no UDP super-segments */
+	const struct packet *current; /* the datagram being read */
+	struct pbuf *rx_new;	      /* what udp_input() has brought */
+	bool no_bursts;		      /* the device takes no UDP super-segments */
 };
 
 static struct port **slot(const struct stack *st, bool v4, uint16_t child_port)
@@ -57,8 +57,8 @@ static void unmount(void)
 }
 
 /* One frame of n datagrams: with more than one it is a super-segment. */
-static int send_frame(struct port *p, const struct endpoint *from, const struct iovec *iov,
-		      int n)
+static int send_frame(struct port *p, const struct endpoint *from,
+		      const struct iovec *iov, int n)
 {
 	struct stack *st = p->st;
 	struct pbuf *head = NULL;
@@ -90,8 +90,8 @@ static int send_frame(struct port *p, const struct endpoint *from, const struct 
 	return e == ERR_OK ? 0 : -ENOBUFS;
 }
 
-static int port_send(struct dgram_port *dp, const struct endpoint *from, const struct iovec *iov,
-		     int n)
+static int port_send(struct dgram_port *dp, const struct endpoint *from,
+		     const struct iovec *iov, int n)
 {
 	struct port *p = of(dp);
 	struct dgram_table *t = p->st->dgram;
@@ -127,21 +127,22 @@ static void port_refuse(struct dgram_port *dp, int err, uint32_t mtu)
 	stack_icmp_error(st, pkt->ip, pkt->ip_len, &pkt->src, err, mtu);
 }
 
-static void port_error(struct dgram_port *dp, const struct endpoint *to, int err, uint32_t mtu,
-		       const void *data, size_t len)
+static void port_error(struct dgram_port *dp, const struct endpoint *to, int err,
+		       uint32_t mtu, const void *data, size_t len)
 {
 	uint8_t quote[PACKET_ICMP_MAX];
 	size_t hlen = packet_ip_header(quote, &dp->child.addr, &to->addr, IPPROTO_UDP, 64,
 				       UDP_HEADER + len);
 	size_t n = MIN(len, sizeof(quote) - hlen - UDP_HEADER), l4_len = UDP_HEADER + len;
 	uint8_t header[UDP_HEADER] = {
-		dp->child.port >> 8, dp->child.port & 255, to->port >> 8, to->port & 255,
-		l4_len >> 8,	     l4_len & 255,
+		dp->child.port >> 8, dp->child.port & 255, to->port >> 8,
+		to->port & 255,	     l4_len >> 8,	   l4_len & 255,
 	};
 
 	memcpy(quote + hlen, header, UDP_HEADER);
 	memcpy(quote + hlen + UDP_HEADER, data, n);
-	stack_icmp_error(of(dp)->st, quote, hlen + UDP_HEADER + n, &dp->child.addr, err, mtu);
+	stack_icmp_error(of(dp)->st, quote, hlen + UDP_HEADER + n, &dp->child.addr, err,
+			 mtu);
 }
 
 static void port_free(struct port *p)

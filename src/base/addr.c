@@ -36,7 +36,8 @@ const char *addr_format(const struct addr *a, char out[static ADDR_TEXT_MAX])
 {
 	bool v4 = addr_is_v4(a);
 
-	return inet_ntop(v4 ? AF_INET : AF_INET6, a->b + (v4 ? 12 : 0), out, ADDR_TEXT_MAX);
+	return inet_ntop(v4 ? AF_INET : AF_INET6, a->b + (v4 ? 12 : 0), out,
+			 ADDR_TEXT_MAX);
 }
 
 const char *endpoint_format(const struct endpoint *e, char out[static ENDPOINT_TEXT_MAX])
@@ -53,13 +54,15 @@ socklen_t endpoint_to_sockaddr(const struct endpoint *e, struct sockaddr_storage
 	if (addr_is_v4(&e->addr)) {
 		struct sockaddr_in *in = (void *)out;
 
-		*in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(e->port) };
+		*in = (struct sockaddr_in){ .sin_family = AF_INET,
+					    .sin_port = htons(e->port) };
 		memcpy(&in->sin_addr, e->addr.b + 12, 4);
 		return sizeof(*in);
 	}
 	struct sockaddr_in6 *in6 = (void *)out;
 
-	*in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(e->port) };
+	*in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6,
+				      .sin6_port = htons(e->port) };
 	memcpy(&in6->sin6_addr, e->addr.b, 16);
 	return sizeof(*in6);
 }

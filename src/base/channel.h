@@ -24,7 +24,8 @@ struct channel;
 
 struct channel_ops {
 	/* Bytes taken, 0 when full, or -errno when the channel has failed. */
-	ssize_t (*send)(struct channel *ch, const struct iovec *iov, int n, struct buf *owner);
+	ssize_t (*send)(struct channel *ch, const struct iovec *iov, int n,
+			struct buf *owner);
 	/* Hands over what was left, then goes on reading. May call up before it returns. */
 	void (*recv)(struct channel *ch);
 	/* Nothing more will be sent: FIN after what was taken. */

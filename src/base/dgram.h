@@ -29,14 +29,14 @@ struct dgram_port_ops {
 	/* To the child, as if `from` had sent them: one datagram per iovec, at most
 	 * DGRAM_BURST, all of one length but for the last, which may be shorter. 0 or
 	 * -errno; what an error concerns is lost. */
-	int (*send)(struct dgram_port *p, const struct endpoint *from, const struct iovec *iov,
-		    int n);
+	int (*send)(struct dgram_port *p, const struct endpoint *from,
+		    const struct iovec *iov, int n);
 	/* Tells errno `err` about the datagram that on_dgram is just being called with, by
 	 * an ICMP error; `mtu` goes with EMSGSIZE. */
 	void (*refuse)(struct dgram_port *p, int err, uint32_t mtu);
 	/* The same about a datagram sent to `to` earlier, of which `data` is the beginning. */
-	void (*error)(struct dgram_port *p, const struct endpoint *to, int err, uint32_t mtu,
-		      const void *data, size_t len);
+	void (*error)(struct dgram_port *p, const struct endpoint *to, int err,
+		      uint32_t mtu, const void *data, size_t len);
 	void (*close)(struct dgram_port *p);
 };
 

@@ -19,9 +19,11 @@ int error_set(struct error *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* Puts "fmt: " before the sentence. Returns -1. */
-int error_wrap(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int error_wrap(struct error *err, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Sets the cure, a sentence of its own. Returns -1. */
-int error_cure(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int error_cure(struct error *err, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 #endif

@@ -22,10 +22,8 @@ enum log_level log_level(void)
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	static const char *const prefix[] = {
-		[LOG_LEVEL_QUIET] = "",
-		[LOG_LEVEL_ERROR] = "",
-		[LOG_LEVEL_WARN] = "warning: ",
-		[LOG_LEVEL_INFO] = "",
+		[LOG_LEVEL_QUIET] = "",		[LOG_LEVEL_ERROR] = "",
+		[LOG_LEVEL_WARN] = "warning: ", [LOG_LEVEL_INFO] = "",
 		[LOG_LEVEL_DEBUG] = "debug: ",
 	};
 	char line[1024];

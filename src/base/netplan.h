@@ -13,8 +13,8 @@ struct netplan {
 	struct addr gateway4, child4; /* 10.240.x.y/30: base + 1, base + 2 */
 	struct addr gateway6, child6; /* fd42:e:e::/64: ::1, ::2 */
 	uint8_t gateway_mac[6], child_mac[6];
-	unsigned mtu;		      /* what the child sees */
-	bool ipv6;		      /* the child's kernel has IPv6; init finds out */
+	unsigned mtu; /* what the child sees */
+	bool ipv6;    /* the child's kernel has IPv6; init finds out */
 };
 
 /* Fills in everything but ipv6. `entropy` should differ between runs. */

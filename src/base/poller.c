@@ -37,7 +37,8 @@ static void on_idle(uv_idle_t *idle)
 	}
 	list_add_tail(&p->again, &p->turn_end);
 	while (p->again.next != &p->turn_end) {
-		struct poll_source *s = list_entry(p->again.next, struct poll_source, again);
+		struct poll_source *s = list_entry(p->again.next, struct poll_source,
+						   again);
 
 		list_del(&s->again);
 		s->on_ready(s, 0);
@@ -48,7 +49,8 @@ static void on_idle(uv_idle_t *idle)
 static void free_retired(struct poller *p)
 {
 	while (!list_empty(&p->retired)) {
-		struct poll_source *s = list_entry(p->retired.next, struct poll_source, retired);
+		struct poll_source *s = list_entry(p->retired.next, struct poll_source,
+						   retired);
 
 		list_del(&s->retired);
 		free(s->memory);

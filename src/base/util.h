@@ -36,11 +36,11 @@ static inline int steal_fd(int *fd)
 	return v;
 }
 
-#define steal_ptr(pp)                 \
-	({                            \
+#define steal_ptr(pp)                   \
+	({                              \
 		__auto_type v_ = *(pp); \
-		*(pp) = NULL;         \
-		v_;                   \
+		*(pp) = NULL;           \
+		v_;                     \
 	})
 
 #endif

@@ -2,8 +2,8 @@
 
 #include "base/util.h"
 
-static struct dial_result dial(struct dialer *dialer, const struct target *t, dial_fn done,
-			       void *ctx)
+static struct dial_result dial(struct dialer *dialer, const struct target *t,
+			       dial_fn done, void *ctx)
 {
 	struct direct *d = container_of(dialer, struct direct, dialer);
 

@@ -28,7 +28,12 @@
 #define PART_POLL_MS 20
 #define PART_MAX_MS 30000
 
-enum sock_state { SOCK_CONNECTING, SOCK_OPEN, SOCK_PARTING, SOCK_CLOSED };
+enum sock_state {
+	SOCK_CONNECTING,
+	SOCK_OPEN,
+	SOCK_PARTING,
+	SOCK_CLOSED
+};
 
 struct sock {
 	struct channel ch;
@@ -237,7 +242,8 @@ static void sock_recv(struct channel *ch)
 		poller_again(s->set->poller, &s->source);
 }
 
-static ssize_t sock_send(struct channel *ch, const struct iovec *iov, int n, struct buf *owner)
+static ssize_t sock_send(struct channel *ch, const struct iovec *iov, int n,
+			 struct buf *owner)
 {
 	struct sock *s = of_channel(ch);
 	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = n };
@@ -327,8 +333,8 @@ static void on_ready(struct poll_source *source, uint32_t events)
 		read_some(s);
 }
 
-struct dial_result sock_connect(struct sock_set *set, const struct endpoint *to, dial_fn done,
-				void *ctx)
+struct dial_result sock_connect(struct sock_set *set, const struct endpoint *to,
+				dial_fn done, void *ctx)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = endpoint_to_sockaddr(to, &sa);

@@ -25,8 +25,8 @@ size_t sock_set_abandon(struct sock_set *set);
 /* After sock_set_abandon(). The timer is closed when the loop has run. */
 void sock_set_close(struct sock_set *set);
 
-struct dial_result sock_connect(struct sock_set *set, const struct endpoint *to, dial_fn done,
-				void *ctx);
+struct dial_result sock_connect(struct sock_set *set, const struct endpoint *to,
+				dial_fn done, void *ctx);
 void sock_connect_cancel(struct dial *dial);
 
 #endif

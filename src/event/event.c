@@ -7,12 +7,14 @@
 
 static void text_connect_result(const struct event *ev, char *out, size_t size)
 {
-	snprintf(out, size, " %s", ev->connect_result.err ? strerror(ev->connect_result.err) : "ok");
+	snprintf(out, size, " %s",
+		 ev->connect_result.err ? strerror(ev->connect_result.err) : "ok");
 }
 
 static void text_flow_end(const struct event *ev, char *out, size_t size)
 {
-	snprintf(out, size, " up=%llu down=%llu%s%s", (unsigned long long)ev->flow_end.bytes_up,
+	snprintf(out, size, " up=%llu down=%llu%s%s",
+		 (unsigned long long)ev->flow_end.bytes_up,
 		 (unsigned long long)ev->flow_end.bytes_down, ev->flow_end.err ? " " : "",
 		 ev->flow_end.err ? strerror(ev->flow_end.err) : "");
 }
@@ -29,7 +31,8 @@ static void text_dns_query(const struct event *ev, char *out, size_t size)
 
 static void text_dns_answer(const struct event *ev, char *out, size_t size)
 {
-	snprintf(out, size, " %s type %u rcode %d", ev->dns.name, ev->dns.type, ev->dns.rcode);
+	snprintf(out, size, " %s type %u rcode %d", ev->dns.name, ev->dns.type,
+		 ev->dns.rcode);
 }
 
 /* One row per kind. */
@@ -80,7 +83,8 @@ static void log_event(struct event_sink *sink, const struct event *ev)
 	(void)sink;
 	if (kinds[ev->kind].text)
 		kinds[ev->kind].text(ev, text, sizeof(text));
-	log_debug("%s flow=%llu %s %s%s", event_name(ev->kind), (unsigned long long)ev->flow_id,
+	log_debug("%s flow=%llu %s %s%s", event_name(ev->kind),
+		  (unsigned long long)ev->flow_id,
 		  ev->protocol == IPPROTO_TCP ? "tcp" : "udp",
 		  endpoint_format(&ev->remote, remote), text);
 }

@@ -22,8 +22,8 @@ enum event_kind {
 /* Valid only while it is emitted. */
 struct event {
 	enum event_kind kind;
-	uint64_t flow_id;	      /* 0 when the event belongs to none */
-	uint8_t protocol;	      /* IPPROTO_… */
+	uint64_t flow_id; /* 0 when the event belongs to none */
+	uint8_t protocol; /* IPPROTO_… */
 	struct endpoint child, remote;
 	union {
 		struct {

@@ -61,8 +61,9 @@ void nameserver_free(struct nameserver *svc)
 
 /* --- one question --- */
 
-static void tell(struct nameserver *svc, enum event_kind kind, const struct nameserver_client *who,
-		 const struct msg_question *q, int rcode)
+static void tell(struct nameserver *svc, enum event_kind kind,
+		 const struct nameserver_client *who, const struct msg_question *q,
+		 int rcode)
 {
 	char name[NAME_TEXT_MAX];
 	struct event ev = {
@@ -79,7 +80,8 @@ static void tell(struct nameserver *svc, enum event_kind kind, const struct name
 	event_emit(svc->deps.events, &ev);
 }
 
-static size_t answer_max(const struct nameserver_client *who, const struct msg_question *q)
+static size_t answer_max(const struct nameserver_client *who,
+			 const struct msg_question *q)
 {
 	return who->protocol == IPPROTO_TCP ? MSG_MAX : msg_udp_limit(q);
 }
@@ -95,30 +97,36 @@ static void on_upstream(void *ctx, const uint8_t *msg, size_t len)
 	struct nameserver_ask *ask = ctx;
 	struct nameserver *svc = ask->svc;
 	size_t max = answer_max(&ask->who, &ask->q);
-	ssize_t n = msg ? answer_reencode(&ask->q, msg, len, svc->answer, max) : -ETIMEDOUT;
+	ssize_t n = msg ? answer_reencode(&ask->q, msg, len, svc->answer, max) :
+			  -ETIMEDOUT;
 	nameserver_fn done = ask->done;
 	void *done_ctx = ask->ctx;
 
 	if (n < 0)
 		n = msg_reply(&ask->q, MSG_SERVFAIL,
-			      msg ? MSG_EDE_NETWORK_ERROR : MSG_EDE_NO_REACHABLE_AUTHORITY,
+			      msg ? MSG_EDE_NETWORK_ERROR :
+				    MSG_EDE_NO_REACHABLE_AUTHORITY,
 			      svc->answer, max);
 	tell(svc, EVENT_DNS_ANSWER, &ask->who, &ask->q, msg_header_rcode(svc->answer));
 	free(ask);
 	done(done_ctx, svc->answer, n);
 }
 
-static struct nameserver_ask *ask_upstream(struct nameserver *svc, const struct nameserver_client *who,
-				    const struct msg_question *q, nameserver_fn done, void *ctx)
+static struct nameserver_ask *ask_upstream(struct nameserver *svc,
+					   const struct nameserver_client *who,
+					   const struct msg_question *q,
+					   nameserver_fn done, void *ctx)
 {
 	struct nameserver_ask *ask = calloc(1, sizeof(*ask));
 
 	if (!ask)
 		return NULL;
-	*ask = (struct nameserver_ask){ .svc = svc, .who = *who, .q = *q, .done = done, .ctx = ctx };
+	*ask = (struct nameserver_ask){
+		.svc = svc, .who = *who, .q = *q, .done = done, .ctx = ctx
+	};
 	ask->upstream = resolver_ask(svc->deps.resolver, q,
-				     is_ours(svc, &who->to.addr) ? NULL : &who->to, on_upstream,
-				     ask);
+				     is_ours(svc, &who->to.addr) ? NULL : &who->to,
+				     on_upstream, ask);
 	if (!ask->upstream) {
 		free(ask);
 		return NULL;
@@ -126,8 +134,10 @@ static struct nameserver_ask *ask_upstream(struct nameserver *svc, const struct 
 	return ask;
 }
 
-struct nameserver_ask *nameserver_ask(struct nameserver *svc, const struct nameserver_client *who,
-				const uint8_t *query, size_t len, nameserver_fn done, void *ctx)
+struct nameserver_ask *nameserver_ask(struct nameserver *svc,
+				      const struct nameserver_client *who,
+				      const uint8_t *query, size_t len,
+				      nameserver_fn done, void *ctx)
 {
 	struct msg_question q;
 	enum msg_verdict v = msg_parse_query(query, len, &q);
@@ -149,7 +159,8 @@ struct nameserver_ask *nameserver_ask(struct nameserver *svc, const struct names
 		if (ask)
 			return ask;
 		if (!n)
-			n = msg_reply(&q, MSG_SERVFAIL, MSG_EDE_NETWORK_ERROR, svc->answer, max);
+			n = msg_reply(&q, MSG_SERVFAIL, MSG_EDE_NETWORK_ERROR,
+				      svc->answer, max);
 	}
 	tell(svc, EVENT_DNS_ANSWER, who, &q, msg_header_rcode(svc->answer));
 	done(ctx, svc->answer, n);
@@ -165,7 +176,7 @@ void nameserver_cancel(struct nameserver_ask *ask)
 /* --- DNS over TCP --- */
 
 struct stream {
-	struct list node; /* on dns_service.streams */
+	struct list node; /* on nameserver.streams */
 	struct nameserver *svc;
 	struct channel *ch;
 	struct nameserver_client who;
@@ -291,11 +302,13 @@ static size_t on_data(void *ctx, const struct iovec *iov, int n, struct buf *own
 			data += k;
 			left -= k;
 			taken += k;
-			if (s->got > 2 && s->got == 2 + (size_t)(s->in[0] << 8 | s->in[1])) {
+			if (s->got > 2 &&
+			    s->got == 2 + (size_t)(s->in[0] << 8 | s->in[1])) {
 				s->got = 0;
 				ask_one(s, s->in + 2, s->in[0] << 8 | s->in[1]);
 			} else if (s->got == 2 && !(s->in[0] | s->in[1])) {
-				stream_close(s, ECONNABORTED); /* an empty message is none */
+				stream_close(s,
+					     ECONNABORTED); /* an empty message is none */
 			}
 		}
 		s->blocked = left > 0;
@@ -330,7 +343,7 @@ static const struct channel_up stream_up = {
 };
 
 void nameserver_accept(struct nameserver *svc, struct channel *near,
-			const struct endpoint *child, const struct endpoint *to)
+		       const struct endpoint *child, const struct endpoint *to)
 {
 	struct stream *s = svc->stream_count < STREAM_MAX ? malloc(sizeof(*s)) : NULL;
 
@@ -338,7 +351,9 @@ void nameserver_accept(struct nameserver *svc, struct channel *near,
 		return near->ops->close(near, ECONNABORTED);
 	s->svc = svc;
 	s->ch = near;
-	s->who = (struct nameserver_client){ .protocol = IPPROTO_TCP, .child = *child, .to = *to };
+	s->who = (struct nameserver_client){ .protocol = IPPROTO_TCP,
+					     .child = *child,
+					     .to = *to };
 	list_init(&s->asks);
 	s->ask_count = s->got = 0;
 	s->eof = s->closed = s->blocked = false;
@@ -353,5 +368,6 @@ void nameserver_accept(struct nameserver *svc, struct channel *near,
 void nameserver_close(struct nameserver *svc)
 {
 	while (!list_empty(&svc->streams))
-		stream_close(list_entry(svc->streams.next, struct stream, node), ECONNABORTED);
+		stream_close(list_entry(svc->streams.next, struct stream, node),
+			     ECONNABORTED);
 }

@@ -40,13 +40,15 @@ struct nameserver_client {
 typedef void (*nameserver_fn)(void *ctx, const uint8_t *answer, size_t len);
 
 /* Answers one message. `done` is called once: before this returns NULL, or later. */
-struct nameserver_ask *nameserver_ask(struct nameserver *svc, const struct nameserver_client *who,
-				const uint8_t *query, size_t len, nameserver_fn done, void *ctx);
+struct nameserver_ask *nameserver_ask(struct nameserver *svc,
+				      const struct nameserver_client *who,
+				      const uint8_t *query, size_t len,
+				      nameserver_fn done, void *ctx);
 /* `done` won't be called any more. */
 void nameserver_cancel(struct nameserver_ask *ask);
 
 /* Serves DNS over TCP (RFC 7766) on a near channel and takes it over. */
-void nameserver_accept(struct nameserver *svc, struct channel *near, const struct endpoint *child,
-			const struct endpoint *to);
+void nameserver_accept(struct nameserver *svc, struct channel *near,
+		       const struct endpoint *child, const struct endpoint *to);
 
 #endif

@@ -29,7 +29,11 @@
  * OPEN:    pump; attempt and dial are gone.
  * CLOSED:  off the table; only the memory is left.
  */
-enum flow_state { FLOW_DIALING, FLOW_OPEN, FLOW_CLOSED };
+enum flow_state {
+	FLOW_DIALING,
+	FLOW_OPEN,
+	FLOW_CLOSED
+};
 
 struct flow {
 	struct list node;
@@ -94,7 +98,8 @@ static void on_pump_end(struct pump *p, int err)
 
 static void result(struct flow *f, int err)
 {
-	emit(f, (struct event){ .kind = EVENT_CONNECT_RESULT, .connect_result = { .err = err } });
+	emit(f, (struct event){ .kind = EVENT_CONNECT_RESULT,
+				.connect_result = { .err = err } });
 }
 
 static void refuse(struct flow *f, int err)

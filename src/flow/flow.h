@@ -21,7 +21,7 @@ struct flow_deps {
 	struct dialer *dialer;
 	struct sock_set *socks;
 	struct nameserver *dns; /* serves TCP connections to port 53 */
-	size_t capacity;	 /* flows at a time; each has a descriptor */
+	size_t capacity;	/* flows at a time; each has a descriptor */
 };
 
 /* What a drain could not deliver. */

@@ -20,8 +20,8 @@ static void mtu_mode(struct outbox_socket *s, bool dont_fragment)
 	if (s->mtu_mode == mode)
 		return;
 	s->mtu_mode = mode;
-	setsockopt(s->fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
-		   &mode, sizeof(mode));
+	setsockopt(s->fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
+		   v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &mode, sizeof(mode));
 }
 
 /* The path's MTU to `to`, as the kernel knows it; the least there is when it won't tell. */
@@ -34,7 +34,8 @@ static uint32_t path_mtu(const struct endpoint *to)
 	int mtu;
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sa_len) < 0 ||
-	    getsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU : IPV6_MTU, &mtu, &len))
+	    getsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU : IPV6_MTU, &mtu,
+		       &len))
 		return v4 ? 576 : 1280;
 	return mtu;
 }
@@ -48,9 +49,11 @@ static void send_one(const struct outbox *o, const uint8_t *data, size_t len)
 	/* An error of an earlier datagram is told to the next call: it belongs to the error
 	 * queue, and this datagram has a second try. */
 	for (int i = 0; i < 2; i++) {
-		if (sendto(s->fd, data, len, MSG_NOSIGNAL, (struct sockaddr *)&sa, sa_len) >= 0)
+		if (sendto(s->fd, data, len, MSG_NOSIGNAL, (struct sockaddr *)&sa,
+			   sa_len) >= 0)
 			return;
-		if (errno != ECONNREFUSED && errno != EHOSTUNREACH && errno != ENETUNREACH)
+		if (errno != ECONNREFUSED && errno != EHOSTUNREACH &&
+		    errno != ENETUNREACH)
 			break;
 	}
 	if (errno != EAGAIN && errno != ENOBUFS) /* lost, as on any full link */

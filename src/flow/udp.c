@@ -29,11 +29,11 @@
 
 #include "flow/outbox.h"
 
-#define ASKS_MAX 256	/* DNS questions of one port under way; a stub resolver has two */
+#define ASKS_MAX 256 /* DNS questions of one port under way; a stub resolver has two */
 #define FLOW_MAX 16384
 #define BUCKETS 4096
-#define BATCH 32	/* datagrams per recvmmsg */
-#define BATCHES_MAX 4	/* per wake-up */
+#define BATCH 32      /* datagrams per recvmmsg */
+#define BATCHES_MAX 4 /* per wake-up */
 #define DGRAM_MAX 65536
 #define IDLE_SHORT_MS 30000
 #define IDLE_LONG_MS 180000
@@ -269,7 +269,8 @@ static void on_answer(void *ctx, const uint8_t *answer, size_t len)
 	struct session *s = q->session;
 
 	if (len)
-		s->port->ops->send(s->port, &q->to, &(struct iovec){ (void *)answer, len }, 1);
+		s->port->ops->send(s->port, &q->to,
+				   &(struct iovec){ (void *)answer, len }, 1);
 	list_del(&q->node);
 	free(q);
 	s->ask_count--;
@@ -309,8 +310,8 @@ static void relay(struct session *s, const struct dgram *d)
 	if (!err && !f)
 		f = flow_new(s, &d->to);
 	if (err || !f) {
-		s->port->ops->refuse(s->port,
-				     err == EAFNOSUPPORT ? ENETUNREACH : EACCES, 0);
+		s->port->ops->refuse(s->port, err == EAFNOSUPPORT ? ENETUNREACH : EACCES,
+				     0);
 		return;
 	}
 	outbox_put(&t->out, &s->sock, d);
@@ -326,11 +327,12 @@ static void deny(struct sessions *t, struct dgram_port *port, const struct dgram
 {
 	if (reason == REASON_GATEWAY)
 		return port->ops->refuse(port, ECONNREFUSED, 0);
-	event_emit(t->deps.events, &(struct event){ .kind = EVENT_POLICY_VIOLATION,
-						    .protocol = IPPROTO_UDP,
-						    .child = port->child,
-						    .remote = d->to,
-						    .policy_violation = { .reason = reason } });
+	event_emit(t->deps.events,
+		   &(struct event){ .kind = EVENT_POLICY_VIOLATION,
+				    .protocol = IPPROTO_UDP,
+				    .child = port->child,
+				    .remote = d->to,
+				    .policy_violation = { .reason = reason } });
 	/* RFC 1122 3.2.2: no ICMP error about a datagram to many. */
 	if (reason != REASON_MULTICAST)
 		port->ops->refuse(port, EACCES, 0);
@@ -450,7 +452,8 @@ static void read_errors(struct session *s)
 		e = extended_error(&msg);
 		/* What sendto() itself has told is answered already. */
 		if (!e || e->ee_origin == SO_EE_ORIGIN_LOCAL ||
-		    !endpoint_from_sockaddr((struct sockaddr *)&sa, &to) || !flow_find(s, &to))
+		    !endpoint_from_sockaddr((struct sockaddr *)&sa, &to) ||
+		    !flow_find(s, &to))
 			continue;
 		s->port->ops->error(s->port, &to, e->ee_errno, e->ee_info, data, n);
 	}

@@ -96,7 +96,8 @@ static void on_attempt(void *ctx, struct attempt *a)
 {
 	(void)ctx;
 	for (int i = 0; i < CONNS; i++)
-		if (!conns[i].attempt && !conns[i].ch && conns[i].c.port == a->child.port) {
+		if (!conns[i].attempt && !conns[i].ch &&
+		    conns[i].c.port == a->child.port) {
 			conns[i].attempt = a;
 			a->owner = &conns[i];
 			a->on_cancel = on_cancel;
@@ -135,8 +136,8 @@ static void read_answers(void)
 			abort();
 		if (f->data[13] == 0x06)
 			continue; /* ARP */
-		if (packet_parse(f->data + PACKET_ETH_LEN, f->len - PACKET_ETH_LEN, &pkt) !=
-		    PACKET_OK)
+		if (packet_parse(f->data + PACKET_ETH_LEN, f->len - PACKET_ETH_LEN,
+				 &pkt) != PACKET_OK)
 			abort();
 		for (int i = 0; pkt.protocol == IPPROTO_TCP && i < CONNS; i++) {
 			struct peer_conn *c = &conns[i].c;
@@ -159,15 +160,18 @@ static void conn_reset(int i, unsigned choice)
 {
 	struct peer_conn *c = &conns[i].c;
 
-	*c = (struct peer_conn){ .port = 1000 + i, .remote_port = 80, .seq = choice << 20 };
+	*c = (struct peer_conn){ .port = 1000 + i,
+				 .remote_port = 80,
+				 .seq = choice << 20 };
 	c->window = choice & 1 ? 0 : choice << 8;
 	addr_parse(choice & 2 ? "2001:db8::1" : "203.0.113.1", &c->remote);
 }
 
 static void child_op(struct input *in, struct fuzz_conn *f, unsigned op)
 {
-	static const uint8_t flags[] = { TH_ACK, TH_ACK | TH_PUSH, TH_FIN | TH_ACK,
-					 TH_RST, TH_SYN,	   TH_SYN | TH_ACK,
+	static const uint8_t flags[] = { TH_ACK,	  TH_ACK | TH_PUSH,
+					 TH_FIN | TH_ACK, TH_RST,
+					 TH_SYN,	  TH_SYN | TH_ACK,
 					 TH_ACK | TH_URG, 0 };
 	const uint8_t *options, *data;
 	size_t options_len, len;
@@ -302,7 +306,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(ports, 0, sizeof(ports));
 	for (int i = 0; i < CONNS; i++)
 		conn_reset(i, 2 * i);
-	peer_init(&p, &(struct stack_up){ .on_attempt = on_attempt, .on_dgram = on_dgram });
+	peer_init(&p,
+		  &(struct stack_up){ .on_attempt = on_attempt, .on_dgram = on_dgram });
 	while (in.left)
 		one_op(&in);
 	for (int i = 0; i < CONNS; i++) {

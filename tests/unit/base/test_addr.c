@@ -11,9 +11,10 @@
 
 static void parses_strictly(void **state)
 {
-	static const char *const bad[] = { "",	    "1.2.3",	  "1.2.3.4.5", "1.2.3.256",
-					   "01.2.3.4x", "fe80::1%lo", "[::1]",	   " 1.2.3.4",
-					   "1.2.3.4:5", "::1::" };
+	static const char *const bad[] = { "",		"1.2.3",     "1.2.3.4.5",
+					   "1.2.3.256", "01.2.3.4x", "fe80::1%lo",
+					   "[::1]",	" 1.2.3.4",  "1.2.3.4:5",
+					   "::1::" };
 	struct addr a;
 
 	(void)state;
@@ -47,7 +48,8 @@ static void formats_what_it_parsed(void **state)
 static void endpoints_survive_a_sockaddr(void **state)
 {
 	static const char *const texts[] = { "192.0.2.1", "2001:db8::1" };
-	static const char *const formatted[] = { "192.0.2.1:65535", "[2001:db8::1]:65535" };
+	static const char *const formatted[] = { "192.0.2.1:65535",
+						 "[2001:db8::1]:65535" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -57,7 +59,8 @@ static void endpoints_survive_a_sockaddr(void **state)
 
 		assert_true(addr_parse(texts[i], &e.addr));
 		assert_int_equal(endpoint_to_sockaddr(&e, &sa),
-				 i ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+				 i ? sizeof(struct sockaddr_in6) :
+				     sizeof(struct sockaddr_in));
 		assert_true(endpoint_from_sockaddr((struct sockaddr *)&sa, &back));
 		assert_true(endpoint_eq(&e, &back));
 		assert_string_equal(endpoint_format(&e, text), formatted[i]);

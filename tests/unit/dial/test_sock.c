@@ -71,14 +71,14 @@ static void on_dialed(void *ctx, struct channel *far, int err)
 }
 
 /* Runs the loop until a condition holds; the loop's own events pace it. */
-#define run_until(condition)                              \
-	do {                                              \
-		uv_update_time(&t.loop);                  \
-		uint64_t end_ = uv_now(&t.loop) + 10000;  \
-		while (!(condition)) {                    \
-			uv_run(&t.loop, UV_RUN_NOWAIT);   \
+#define run_until(condition)                                 \
+	do {                                                 \
+		uv_update_time(&t.loop);                     \
+		uint64_t end_ = uv_now(&t.loop) + 10000;     \
+		while (!(condition)) {                       \
+			uv_run(&t.loop, UV_RUN_NOWAIT);      \
 			assert_true(uv_now(&t.loop) < end_); \
-		}                                         \
+		}                                            \
 	} while (0)
 
 static void dial(void)
@@ -104,7 +104,8 @@ static int setup(void **state)
 	sock_set_init(&t.set, &t.loop, &t.poller);
 	t.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_true(addr_parse("127.0.0.1", &t.at.addr));
-	assert_int_equal(bind(t.listener, (struct sockaddr *)&sa, endpoint_to_sockaddr(&t.at, &sa)),
+	assert_int_equal(bind(t.listener, (struct sockaddr *)&sa,
+			      endpoint_to_sockaddr(&t.at, &sa)),
 			 0);
 	assert_int_equal(listen(t.listener, 4), 0);
 	getsockname(t.listener, (struct sockaddr *)&sa, &len);
@@ -175,7 +176,8 @@ static void reading_begins_with_recv_and_ends_with_eof(void **state)
 	assert_true(t.owned);
 	shutdown(t.peer, SHUT_WR);
 	run_until(t.eofs == 1);
-	assert_int_equal(t.ch->ops->send(t.ch, &(struct iovec){ "still", 5 }, 1, NULL), 5);
+	assert_int_equal(t.ch->ops->send(t.ch, &(struct iovec){ "still", 5 }, 1, NULL),
+			 5);
 	assert_int_equal(recv(t.peer, t.data, 5, MSG_WAITALL), 5);
 	assert_int_equal(t.closes, 0);
 }
@@ -273,7 +275,8 @@ static void a_reset_waits_for_what_was_taken(void **state)
 		read_ += n;
 	}
 	run_until(sock_set_idle(&t.set));
-	assert_int_equal(recv(t.peer, t.data, 1, 0), 0); /* its FIN came before the reset */
+	assert_int_equal(recv(t.peer, t.data, 1, 0),
+			 0); /* its FIN came before the reset */
 }
 
 /* A connection its peer has reset owes nothing any more. */

@@ -48,7 +48,8 @@ static struct fake_channel *of(struct channel *ch)
 	return container_of(ch, struct fake_channel, ch);
 }
 
-static ssize_t ch_send(struct channel *ch, const struct iovec *iov, int n, struct buf *owner)
+static ssize_t ch_send(struct channel *ch, const struct iovec *iov, int n,
+		       struct buf *owner)
 {
 	struct fake_channel *f = of(ch);
 	size_t take = MIN(iov[0].iov_len, f->room);
@@ -86,7 +87,8 @@ static size_t ch_unacked(struct channel *ch)
 	return of(ch)->unacked;
 }
 
-static const struct channel_ops ch_ops = { ch_send, ch_recv, ch_shut, ch_close, ch_unacked };
+static const struct channel_ops ch_ops = { ch_send, ch_recv, ch_shut, ch_close,
+					   ch_unacked };
 
 static size_t data_from(struct fake_channel *f, const char *text)
 {
@@ -113,8 +115,8 @@ static void at_refuse(struct attempt *a, int err)
 
 static const struct attempt_ops at_ops = { at_accept, at_refuse };
 
-static struct dial_result di_dial(struct dialer *d, const struct target *target, dial_fn done,
-				  void *ctx)
+static struct dial_result di_dial(struct dialer *d, const struct target *target,
+				  dial_fn done, void *ctx)
 {
 	(void)d;
 	t.dials++;
@@ -188,11 +190,11 @@ static void open_flow(void)
 	assert_true(t.far.receiving);
 }
 
-#define assert_events(...)                                                        \
-	do {                                                                      \
-		enum event_kind want[] = { __VA_ARGS__ };                         \
-		assert_int_equal(t.kind_count, ARRAY_SIZE(want));                 \
-		assert_memory_equal(t.kinds, want, sizeof(want));                 \
+#define assert_events(...)                                        \
+	do {                                                      \
+		enum event_kind want[] = { __VA_ARGS__ };         \
+		assert_int_equal(t.kind_count, ARRAY_SIZE(want)); \
+		assert_memory_equal(t.kinds, want, sizeof(want)); \
 	} while (0)
 
 static void answers_only_when_connected(void **state)

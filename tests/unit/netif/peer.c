@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-
 #include "base/util.h"
 
 static int peer_tx(struct link *link, const struct iovec *iov, int n)
@@ -86,7 +85,8 @@ void peer_send(struct peer *p, struct peer_conn *c, uint8_t flags, const void *o
 	       size_t options_len, const void *data, size_t len)
 {
 	static _Alignas(16) uint8_t ip[66000];
-	const struct addr *child = addr_is_v4(&c->remote) ? &p->plan.child4 : &p->plan.child6;
+	const struct addr *child = addr_is_v4(&c->remote) ? &p->plan.child4 :
+							    &p->plan.child6;
 	struct tcphdr tcp = {
 		.th_sport = htons(c->port),
 		.th_dport = htons(c->remote_port),
@@ -126,7 +126,8 @@ bool peer_next_segment(struct peer *p, struct peer_conn *c, struct peer_segment 
 	if (!f)
 		return false;
 	memset(out, 0, sizeof(*out));
-	status = packet_parse(f->data + PACKET_ETH_LEN, f->len - PACKET_ETH_LEN, &out->ip);
+	status = packet_parse(f->data + PACKET_ETH_LEN, f->len - PACKET_ETH_LEN,
+			      &out->ip);
 	assert(status == PACKET_OK);
 	assert(out->ip.protocol == IPPROTO_TCP);
 	assert(out->ip.l4_len >= sizeof(tcp));
@@ -150,6 +151,7 @@ bool peer_next_segment(struct peer *p, struct peer_conn *c, struct peer_segment 
 	if (tcp.th_flags & TH_SYN)
 		c->ack = out->seq;
 	if (out->seq == c->ack)
-		c->ack += out->data_len + !!(tcp.th_flags & TH_SYN) + !!(tcp.th_flags & TH_FIN);
+		c->ack += out->data_len + !!(tcp.th_flags & TH_SYN) +
+			  !!(tcp.th_flags & TH_FIN);
 	return true;
 }

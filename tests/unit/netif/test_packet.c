@@ -72,18 +72,18 @@ static void refuses_bad_v4(void **state)
 
 	(void)state;
 	header(good, "10.0.0.1", "203.0.113.9", IPPROTO_UDP, 12);
-#define EXPECT_BAD(change, len)                                                    \
-	memcpy(ip, good, sizeof(ip));                                              \
-	change;                                                                    \
+#define EXPECT_BAD(change, len)       \
+	memcpy(ip, good, sizeof(ip)); \
+	change;                       \
 	assert_int_equal(packet_parse(ip, len, &pkt), PACKET_MALFORMED)
 	EXPECT_BAD((void)0, 0);
 	EXPECT_BAD((void)0, 19);
-	EXPECT_BAD((void)0, 31);			 /* shorter than it says */
-	EXPECT_BAD(ip[0] = 0x44; resum(ip), 64);	 /* header of 16 bytes */
-	EXPECT_BAD(ip[0] = 0x4f; resum(ip), 64);	 /* header longer than the packet */
-	EXPECT_BAD(ip[3] = 19; resum(ip), 64);		 /* total shorter than the header */
-	EXPECT_BAD(ip[11] ^= 1, 64);			 /* checksum */
-	EXPECT_BAD(ip[0] = 0x75, 64);			 /* version 7 */
+	EXPECT_BAD((void)0, 31);		 /* shorter than it says */
+	EXPECT_BAD(ip[0] = 0x44; resum(ip), 64); /* header of 16 bytes */
+	EXPECT_BAD(ip[0] = 0x4f; resum(ip), 64); /* header longer than the packet */
+	EXPECT_BAD(ip[3] = 19; resum(ip), 64);	 /* total shorter than the header */
+	EXPECT_BAD(ip[11] ^= 1, 64);		 /* checksum */
+	EXPECT_BAD(ip[0] = 0x75, 64);		 /* version 7 */
 	memcpy(ip, good, sizeof(ip));
 	ip[6] = 0x20; /* more fragments */
 	resum(ip);
@@ -165,7 +165,8 @@ static void sums_are_checked(void **state)
 		struct packet pkt;
 		uint16_t sum;
 
-		memcpy(ip + hlen, (uint8_t[]){ 0, 1, 0, 2, 0, 11, 0, 0, 'a', 'b', 'c' }, 11);
+		memcpy(ip + hlen, (uint8_t[]){ 0, 1, 0, 2, 0, 11, 0, 0, 'a', 'b', 'c' },
+		       11);
 		sum = ~packet_sum(ip + hlen, 11,
 				  packet_pseudo_sum(&src, &dst, IPPROTO_UDP, 11));
 		memcpy(ip + hlen + 6, &sum, 2);

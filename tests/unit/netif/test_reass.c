@@ -39,21 +39,21 @@ static struct packet piece(bool v4, uint32_t id, size_t offset, size_t len, bool
 
 	assert_true(addr_parse(v4 ? "10.240.0.2" : "fd42::2", &src));
 	assert_true(addr_parse(v4 ? "203.0.113.9" : "2001:db8::9", &dst));
-	hlen = packet_ip_header(frame, &src, &dst, v4 ? IPPROTO_UDP : IPPROTO_FRAGMENT, 64,
-				len + (v4 ? 0 : 8));
+	hlen = packet_ip_header(frame, &src, &dst, v4 ? IPPROTO_UDP : IPPROTO_FRAGMENT,
+				64, len + (v4 ? 0 : 8));
 	if (v4) {
 		uint16_t sum;
 
 		memcpy(frame + 4, (uint8_t[]){ id >> 8, id }, 2);
-		memcpy(frame + 6, (uint8_t[]){ (more ? 0x20 : 0) | offset / 8 >> 8, offset / 8 },
-		       2);
+		memcpy(frame + 6,
+		       (uint8_t[]){ (more ? 0x20 : 0) | offset / 8 >> 8, offset / 8 }, 2);
 		memset(frame + 10, 0, 2);
 		sum = ~packet_sum(frame, hlen, 0);
 		memcpy(frame + 10, &sum, 2);
 	} else {
 		memcpy(frame + hlen,
-		       (uint8_t[]){ IPPROTO_UDP, 0, offset >> 8, (offset & 0xf8) | more, 0, 0,
-				    id >> 8, id },
+		       (uint8_t[]){ IPPROTO_UDP, 0, offset >> 8, (offset & 0xf8) | more,
+				    0, 0, id >> 8, id },
 		       8);
 		hlen += 8;
 	}
@@ -64,8 +64,8 @@ static struct packet piece(bool v4, uint32_t id, size_t offset, size_t len, bool
 	return pkt;
 }
 
-static uint8_t *add(bool v4, uint32_t id, size_t offset, size_t len, bool more, uint64_t now_ms,
-		    size_t *out)
+static uint8_t *add(bool v4, uint32_t id, size_t offset, size_t len, bool more,
+		    uint64_t now_ms, size_t *out)
 {
 	struct packet pkt = piece(v4, id, offset, len, more);
 
@@ -119,7 +119,8 @@ static void the_largest_datagram(void **state)
 	(void)state;
 	for (int v4 = 0; v4 < 2; v4++) {
 		for (size_t off = 0; off < total; off += 1480)
-			ip = add(v4, 9, off, MIN(1480, total - off), off + 1480 < total, 0, &len);
+			ip = add(v4, 9, off, MIN(1480, total - off), off + 1480 < total,
+				 0, &len);
 		check(ip, &len, total);
 	}
 }

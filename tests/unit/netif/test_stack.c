@@ -48,7 +48,8 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&up, 0, sizeof(up));
-	peer_init(&p, &(struct stack_up){ .on_attempt = on_attempt, .on_dgram = on_dgram });
+	peer_init(&p,
+		  &(struct stack_up){ .on_attempt = on_attempt, .on_dgram = on_dgram });
 	return 0;
 }
 
@@ -82,8 +83,9 @@ static void send_udp(const struct addr *from, const struct addr *to, uint16_t to
 	size_t l4 = 8 + len, hlen = packet_ip_header(ip, from, to, IPPROTO_UDP, 64, l4);
 	uint16_t sum;
 
-	memcpy(ip + hlen, (uint8_t[]){ 0x13, 0x88, to_port >> 8, to_port & 255, l4 >> 8,
-				       l4 & 255, 0, 0 },
+	memcpy(ip + hlen,
+	       (uint8_t[]){ 0x13, 0x88, to_port >> 8, to_port & 255, l4 >> 8, l4 & 255, 0,
+			    0 },
 	       8);
 	memcpy(ip + hlen + 8, data, len);
 	sum = ~packet_sum(ip + hlen, l4, packet_pseudo_sum(from, to, IPPROTO_UDP, l4));
@@ -157,8 +159,8 @@ static void ping_of(const struct addr *from, const struct addr *to, bool answere
 	struct peer_frame *f;
 	struct packet pkt;
 
-	memcpy(ip + hlen, (uint8_t[]){ v4 ? 8 : 128, 0, 0, 0, 1, 2, 0, 7, 'p', 'i', 'n', 'g' },
-	       12);
+	memcpy(ip + hlen,
+	       (uint8_t[]){ v4 ? 8 : 128, 0, 0, 0, 1, 2, 0, 7, 'p', 'i', 'n', 'g' }, 12);
 	peer_send_ip(&p, ip, hlen + 12, false);
 	f = peer_next(&p);
 	assert_non_null(f);
@@ -252,10 +254,11 @@ static void datagrams_pass_both_ways(void **state)
 		assert_int_equal(up.port->ops->send(up.port, &from, &iov, 1), 0);
 		f = peer_next(&p);
 		assert_non_null(f);
-		assert_int_equal(packet_parse(f->data + 14, f->len - 14, &pkt), PACKET_OK);
+		assert_int_equal(packet_parse(f->data + 14, f->len - 14, &pkt),
+				 PACKET_OK);
 		assert_int_equal(pkt.l4_len, 8 + len);
-		assert_memory_equal(pkt.l4, ((uint8_t[]){ 4242 >> 8, 4242 & 255, 0x13, 0x88 }),
-				    4);
+		assert_memory_equal(
+			pkt.l4, ((uint8_t[]){ 4242 >> 8, 4242 & 255, 0x13, 0x88 }), 4);
 		assert_memory_equal(pkt.l4 + 8, big, len);
 		assert_true(addr_eq(&pkt.src, &to));
 		iov.iov_len = 65508;
@@ -336,7 +339,8 @@ static void a_refused_datagram_is_quoted(void **state)
 	f = peer_next(&p);
 	assert_non_null(f);
 	assert_int_equal(packet_parse(f->data + 14, f->len - 14, &pkt), PACKET_OK);
-	assert_int_equal(pkt.l4[0] << 8 | pkt.l4[1], ICMP_DEST_UNREACH << 8 | ICMP_PORT_UNREACH);
+	assert_int_equal(pkt.l4[0] << 8 | pkt.l4[1],
+			 ICMP_DEST_UNREACH << 8 | ICMP_PORT_UNREACH);
 	assert_int_equal(packet_parse(pkt.l4 + 8, pkt.l4_len - 8, &quoted), PACKET_OK);
 	assert_memory_equal(quoted.l4, "\x13\x88\0\7", 4);
 }
@@ -355,7 +359,8 @@ static void a_later_error_looks_like_the_childs_datagram(void **state)
 	assert_non_null(f);
 	assert_int_equal(packet_parse(f->data + 14, f->len - 14, &pkt), PACKET_OK);
 	assert_true(packet_l4_sum_ok(&pkt));
-	assert_memory_equal(pkt.l4, ((uint8_t[]){ ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED }), 2);
+	assert_memory_equal(pkt.l4, ((uint8_t[]){ ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED }),
+			    2);
 	assert_memory_equal(pkt.l4 + 4, ((uint8_t[]){ 0, 0, 1400 >> 8, 1400 & 255 }), 4);
 	assert_int_equal(packet_parse(pkt.l4 + 8, pkt.l4_len - 8, &quoted), PACKET_OK);
 	assert_true(addr_eq(&quoted.src, &p.plan.child4));

@@ -91,8 +91,11 @@ static int setup_v4(void **state)
 	(void)state;
 	memset(&up, 0, sizeof(up));
 	up.budget = sizeof(up.data);
-	peer_init(&p, &(struct stack_up){ .on_attempt = on_attempt, .on_dgram = on_dgram });
-	c = (struct peer_conn){ .port = 40000, .remote_port = 80, .seq = 1000, .window = 64240 };
+	peer_init(&p,
+		  &(struct stack_up){ .on_attempt = on_attempt, .on_dgram = on_dgram });
+	c = (struct peer_conn){
+		.port = 40000, .remote_port = 80, .seq = 1000, .window = 64240
+	};
 	assert_true(addr_parse("203.0.113.7", &c.remote));
 	return 0;
 }
@@ -501,9 +504,11 @@ static void idle_connections_need_no_timer(void **state)
 
 int main(void)
 {
-#define BOTH(f)                                                                       \
-	cmocka_unit_test_setup_teardown(f, setup_v4, teardown),                       \
-	{ #f "_v6", f, setup_v6, teardown, NULL }
+#define BOTH(f)                                                 \
+	cmocka_unit_test_setup_teardown(f, setup_v4, teardown), \
+	{                                                       \
+#f "_v6", f, setup_v6, teardown, NULL           \
+	}
 	const struct CMUnitTest tests[] = {
 		BOTH(parks_a_syn_and_answers_after_accept),
 		BOTH(a_second_syn_changes_nothing),
