@@ -9,12 +9,12 @@
  *
  * c-ares sends, sends again, and goes to TCP when an answer is truncated. Each of its channels
  * is given one server only, for with several it swallows the answer of one that refuses, and
- * we couldn't tell who has answered. Such a channel is a *lane*. All lanes are made at the
- * start: making one opens a file (/dev/urandom, for IDs that we don't use), which the
- * confined engine can't. They are bound to servers as needed. c-ares closes a lane's sockets
- * when nothing is under way on it, so that the next query has another source port. A server
- * is asked over a few lanes at once, and a lane that has had LANE_USES queries gets no more
- * until it has been idle: no port is kept for ever.
+ * we couldn't tell who has answered. Such a channel is a *lane*, made when first needed: it
+ * costs 75 KB, and at its making c-ares tries /dev/urandom, for IDs that we don't use; in the
+ * confined engine it does without. Lanes are bound to servers as needed. c-ares closes a
+ * lane's sockets when nothing is under way on it, so that the next query has another source
+ * port. A server is asked over a few lanes at once, and a lane that has had LANE_USES
+ * queries gets no more until it has been idle: no port is kept for ever.
  *
  * EDNS: every query ends in one option-less OPT, which c-ares cuts off when a server answers
  * FORMERR without OPT. It then turns off EDNS for the lane, for good, and the next such
@@ -234,7 +234,7 @@ static int lane_init(struct lane *lane, struct resolver *r)
 }
 
 /* Points an idle lane at a server. */
-static bool lane_bind(struct lane *lane, const struct endpoint *server)
+static bool lane_bind(struct resolver *r, struct lane *lane, const struct endpoint *server)
 {
 	bool v4 = addr_is_v4(&server->addr);
 	struct ares_addr_port_node node = {
@@ -243,6 +243,10 @@ static bool lane_bind(struct lane *lane, const struct endpoint *server)
 		.tcp_port = server->port,
 	};
 
+	if (!lane->ares && lane_init(lane, r) != ARES_SUCCESS) {
+		lane->ares = NULL;
+		return false;
+	}
 	lane->uses = 0;
 	if (endpoint_eq(&lane->server, server))
 		return true;
@@ -293,7 +297,7 @@ static struct lane *lane_pick(struct resolver *r, const struct pool *pool,
 		}
 	}
 	if (idle && fresh < pool->per_server)
-		return lane_bind(idle, server) ? idle : NULL;
+		return lane_bind(r, idle, server) ? idle : NULL;
 	return busy;
 }
 
@@ -501,15 +505,6 @@ static void lanes_destroy(struct resolver *r)
 	ares_library_cleanup();
 }
 
-static int lanes_init(struct resolver *r)
-{
-	int status = ARES_SUCCESS;
-
-	for (size_t i = 0; i < LANES && status == ARES_SUCCESS; i++)
-		status = lane_init(&r->lanes[i], r);
-	return status;
-}
-
 struct resolver *resolver_new(uv_loop_t *loop, struct error *err)
 {
 	struct resolver *r = calloc(1, sizeof(*r));
@@ -520,24 +515,17 @@ struct resolver *resolver_new(uv_loop_t *loop, struct error *err)
 		return NULL;
 	}
 	status = ares_library_init(ARES_LIB_INIT_ALL);
-	if (status != ARES_SUCCESS)
-		goto fail_library;
-	status = lanes_init(r);
-	if (status != ARES_SUCCESS)
-		goto fail_lanes;
+	if (status != ARES_SUCCESS) {
+		free(r);
+		error_set(err, 0, "make the resolver: %s", ares_strerror(status));
+		return NULL;
+	}
 	r->loop = loop;
 	uv_timer_init(loop, &r->tick);
 	r->tick.data = r;
 	r->handles = 1;
 	list_init(&r->waiting);
 	return r;
-
-fail_lanes:
-	lanes_destroy(r);
-fail_library:
-	free(r);
-	error_set(err, 0, "make the resolver: %s", ares_strerror(status));
-	return NULL;
 }
 
 void resolver_set_servers(struct resolver *r, const struct endpoint *servers, size_t n)

@@ -1,6 +1,6 @@
 /*
  * Asks upstream resolvers, without blocking: several servers, retries, TCP when an answer
- * is truncated. Opens no file once resolver_new() has returned.
+ * is truncated. Needs no file to be readable.
  */
 #ifndef DNS_RESOLVER_H
 #define DNS_RESOLVER_H
