@@ -3,7 +3,8 @@
  *
  * The engine is forked before the child's namespaces exist, so that its loop, resolver and
  * tables are ready when init sends the tap. From then on it is the only process that holds
- * the tap: when it ends, for whatever reason, the child's network has ended.
+ * the tap: when it ends, for whatever reason, the child's network has ended. Everything that
+ * needs a file or a privilege is done in prepare(): what comes after runs confined.
  *
  * It leaves its loop when the supervisor asks for the drain and that is done, when either of
  * the two other processes is gone, or when the tap can't be read any more. Only the first
@@ -27,7 +28,7 @@
 #include "netif/stack.h"
 #include "netif/tap.h"
 #include "policy/policy.h"
-#include "sandbox/ns.h"
+#include "sandbox/confine.h"
 #include "sandbox/proto.h"
 
 /* Loop, tap, resolver's sockets and the like: flows never take these. */
@@ -86,6 +87,8 @@ static void on_supervisor(uv_poll_t *poll, int status, int events)
 	(void)events;
 	if (proto_recv(e->supervisor_fd, &msg, NULL, 0) != 1)
 		return stop(e, 1);
+	if (msg.type == PROTO_RESOLVERS)
+		resolver_set_servers(e->resolver, msg.resolvers.list, msg.resolvers.count);
 	if (msg.type != PROTO_DRAIN)
 		return;
 	/* What the child's kernel sent before its end is in the device already. */
@@ -250,7 +253,7 @@ int engine_main(void *ctx, int init_fd, int supervisor_fd)
 	int fds[PROTO_FD_COUNT];
 	struct error err;
 
-	if (prepare(&e, &err) || receive_tap(&e, fds, &err) || ns_drop_privileges(&err) ||
+	if (prepare(&e, &err) || confine_engine(&err) || receive_tap(&e, fds, &err) ||
 	    attach(&e, fds[PROTO_FD_TAP], &err)) {
 		proto_send_error(init_fd, &err);
 		return 1;

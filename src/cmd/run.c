@@ -100,6 +100,43 @@ static void warn_lines(const char *path, const char *lines)
 	}
 }
 
+static void list_resolvers(const struct resolvconf *host,
+			   struct endpoint out[static RESOLVCONF_SERVERS_MAX])
+{
+	for (size_t i = 0; i < host->n_servers; i++)
+		out[i] = (struct endpoint){ host->servers[i], DNS_PORT };
+}
+
+/*
+ * A file that is missing or empty is one that is just being replaced. Should it stay so, the
+ * old servers are a better guess than none.
+ */
+static size_t read_resolvers(void *ctx, struct endpoint out[static PROTO_RESOLVERS_MAX])
+{
+	static_assert(RESOLVCONF_SERVERS_MAX == PROTO_RESOLVERS_MAX, "lists of one size");
+	struct run *run = ctx;
+	struct resolvconf now = { 0 };
+	struct error err;
+	struct stat st;
+	size_t n = 0, old = run->engine.resolver_count, same;
+
+	if (stat(RESOLV_CONF, &st) == 0 && st.st_size > 0 &&
+	    resolvconf_read(RESOLV_CONF, &now, &err) == 0)
+		n = now.n_servers;
+	list_resolvers(&now, out);
+	resolvconf_free(&now);
+	for (same = 0; same < MIN(n, old); same++) {
+		if (!endpoint_eq(&out[same], &run->resolvers[same]))
+			break;
+	}
+	if (n == 0 || (n == old && same == n))
+		return 0;
+	log_info("%s has changed: %zu DNS servers", RESOLV_CONF, n);
+	memcpy(run->resolvers, out, n * sizeof(*out));
+	run->engine.resolver_count = n;
+	return n;
+}
+
 static int plan_resolvers(struct run *run, struct error *err)
 {
 	const struct netplan *plan = &run->supervisor.plan;
@@ -107,18 +144,15 @@ static int plan_resolvers(struct run *run, struct error *err)
 	char *text;
 
 	if (run->cfg->dns_set) {
-		run->resolvers[0].addr = run->cfg->dns;
+		run->resolvers[0] = (struct endpoint){ run->cfg->dns, DNS_PORT };
 		run->engine.resolver_count = 1;
 	} else {
 		if (resolvconf_read(RESOLV_CONF, host, err) < 0)
 			return -1;
 		warn_lines(RESOLV_CONF, host->warnings);
-		for (size_t i = 0; i < host->n_servers; i++)
-			run->resolvers[i].addr = host->servers[i];
 		run->engine.resolver_count = host->n_servers;
+		list_resolvers(host, run->resolvers);
 	}
-	for (size_t i = 0; i < run->engine.resolver_count; i++)
-		run->resolvers[i].port = DNS_PORT;
 	run->engine.resolvers = run->resolvers;
 	run->engine.resolvers_explicit = run->cfg->dns_set;
 	text = resolvconf_render(host->kept ? host->kept : "", &plan->gateway4,
@@ -216,7 +250,13 @@ int run_command(const struct config *cfg, int *exit_code, struct error *err)
 		run.supervisor.command = cfg->command;
 		run.supervisor.etc = run.etc;
 		run.supervisor.etc_count = run.etc_count;
+		run.supervisor.as_root = cfg->as_root;
 		run.supervisor.drain_timeout_ms = cfg->drain_timeout_ms;
+		if (!cfg->dns_set) {
+			run.supervisor.resolvers_read = read_resolvers;
+			run.supervisor.resolvers_ctx = &run;
+			run.supervisor.resolvers_path = RESOLV_CONF;
+		}
 		run.supervisor.engine_main = engine_main;
 		run.supervisor.engine_ctx = &run.engine;
 		ret = supervisor_run(&run.supervisor, exit_code, err);

@@ -14,6 +14,7 @@ struct config {
 	char *hosts_file;    /* --hosts-file, or NULL; points into argv */
 	unsigned drain_timeout_ms; /* --drain-timeout */
 	enum log_level log_level;
+	bool as_root;		   /* --as-root */
 	bool show_help, show_version;
 };
 

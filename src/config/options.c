@@ -68,6 +68,9 @@ static const struct option table[] = {
 	  .value = "SECONDS", .group = GROUP_RUN,
 	  .help = "after the command's end wait at most so long until everything\n"
 		  "it has sent is delivered (default 30)" },
+	{ "as-root", 0, TYPE_TRUE, AT(as_root), .group = GROUP_RUN,
+	  .help = "the command is root inside: it may set up its network and send raw\n"
+		  "packets, but reaches nothing more" },
 	{ "log-level", 0, TYPE_LOG_LEVEL, AT(log_level),
 	  .value = "LEVEL", .group = GROUP_MESSAGES,
 	  .help = "quiet, error, warn, info or debug (default warn)" },

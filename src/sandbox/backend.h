@@ -7,6 +7,7 @@
 #ifndef SANDBOX_BACKEND_H
 #define SANDBOX_BACKEND_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -33,6 +34,7 @@ struct backend_ops {
 
 struct backend {
 	const struct backend_ops *ops;
+	bool as_root;	     /* the command is uid 0 inside */
 	struct idmap idmap; /* prepare(); for both user namespaces */
 	int route_sock;	    /* attach() */
 	int tap_index;	    /* attach() */

@@ -7,6 +7,10 @@
  * is used up by its own. The process tells init over a socket pair that closes at exec:
  * end of file is success.
  *
+ * With --as-root there is no second namespace: the command is to have power over network and
+ * processes. It keeps all capabilities but CAP_SYS_ADMIN, as that one could undo our mounts.
+ * Its packets have the same one way out, and the policy stands there.
+ *
  * Until exec the process borrows init's memory, as vfork(2) does: copying it would cost a
  * third of a millisecond of each run. It is a copy only under a whole map, which init has
  * to write while the process waits. Either way it runs on a stack of its own.
@@ -24,6 +28,7 @@
 
 #include "base/util.h"
 #include "sandbox/ns.h"
+#include "sandbox/seccomp.h"
 
 #define STACK_BYTES 65536
 
@@ -39,11 +44,18 @@ struct report {
 	struct error error;
 };
 
+static bool written_by_init(const struct command_setup *setup)
+{
+	return setup->idmap->whole && !setup->as_root;
+}
+
 /* A whole map is written by init, our parent, which then sends one byte. */
 static int take_ids(const struct command_setup *setup, int pair, struct error *err)
 {
 	char go;
 
+	if (setup->as_root)
+		return 0;
 	if (!setup->idmap->whole)
 		return idmap_write(setup->idmap, 0, err);
 	if (recv(pair, &go, 1, 0) != 1)
@@ -62,20 +74,25 @@ static int restore_signals(const struct command_signals *signals, struct error *
 	return 0;
 }
 
+static int prepare(const struct process *p, struct error *err)
+{
+	if (take_ids(p->setup, p->pair, err) < 0 ||
+	    (p->setup->as_root ? ns_keep_privileges(err) : ns_drop_privileges(err)) < 0 ||
+	    restore_signals(p->setup->signals, err) < 0)
+		return -1;
+	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		return error_set(err, errno, "close inherited descriptors");
+	return seccomp_confine_command(err);
+}
+
 static int run(void *arg)
 {
 	const struct process *p = arg;
 	struct report report = { 0 };
 
-	if (take_ids(p->setup, p->pair, &report.error) == 0 &&
-	    ns_drop_privileges(&report.error) == 0 &&
-	    restore_signals(p->setup->signals, &report.error) == 0) {
-		if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0) {
-			error_set(&report.error, errno, "close inherited descriptors");
-		} else {
-			report.tried = true;
-			report.why = pathexec_run(&p->program, environ);
-		}
+	if (prepare(p, &report.error) == 0) {
+		report.tried = true;
+		report.why = pathexec_run(&p->program, environ);
 	}
 	/* If init is gone, so are we. */
 	send(p->pair, &report, sizeof(report), MSG_NOSIGNAL);
@@ -85,9 +102,13 @@ static int run(void *arg)
 static pid_t start(struct process *p)
 {
 	static char stack[STACK_BYTES] __attribute__((aligned(16)));
-	int borrow = p->setup->idmap->whole ? 0 : CLONE_VM | CLONE_VFORK;
+	int flags = SIGCHLD;
 
-	return clone(run, stack + sizeof(stack), CLONE_NEWUSER | SIGCHLD | borrow, p);
+	if (!p->setup->as_root)
+		flags |= CLONE_NEWUSER;
+	if (!written_by_init(p->setup))
+		flags |= CLONE_VM | CLONE_VFORK;
+	return clone(run, stack + sizeof(stack), flags, p);
 }
 
 /* Variables by which glibc would ask other names than the command has typed. */
@@ -104,7 +125,8 @@ static int await_exec(int pair, struct pathexec_result *why, struct error *err)
 	struct report report;
 	ssize_t n = recv(pair, &report, sizeof(report), 0);
 
-	if (n == 0)
+	/* Exec, or a death before it: waitpid() tells. */
+	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return 1;
 	if (n != sizeof(report))
 		return error_set(err, n < 0 ? errno : EPROTO, "start the command");
@@ -129,10 +151,10 @@ pid_t command_start(const struct command_setup *setup, struct pathexec_result *w
 	pid = start(&process);
 	ret = pid < 0 ? error_set(err, errno, "create the command's user namespace") : 0;
 	close(pair[1]);
-	if (ret == 0 && setup->idmap->whole)
+	if (ret == 0 && written_by_init(setup))
 		ret = idmap_write(setup->idmap, pid, err);
-	if (ret == 0 && setup->idmap->whole && send(pair[0], "", 1, MSG_NOSIGNAL) < 0)
-		ret = error_set(err, errno, "start the command");
+	if (ret == 0 && written_by_init(setup))
+		send(pair[0], "", 1, MSG_NOSIGNAL);
 	if (ret == 0)
 		ret = await_exec(pair[0], why, err);
 	close(pair[0]);

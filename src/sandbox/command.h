@@ -1,8 +1,9 @@
-/* Starts the command in its own user namespace, without privileges. */
+/* Starts the command: in its own user namespace, without privileges, unless as root. */
 #ifndef SANDBOX_COMMAND_H
 #define SANDBOX_COMMAND_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -19,6 +20,7 @@ struct command_setup {
 	char **argv;
 	const struct idmap *idmap;
 	const struct command_signals *signals;
+	bool as_root; /* keeps init's user namespace, and capabilities in it */
 };
 
 /*

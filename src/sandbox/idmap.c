@@ -1,6 +1,6 @@
 /*
  * Id maps are the identity at both levels: a file's owner inside is its owner outside, and
- * `id` prints what it always prints.
+ * `id` prints what it always prints. Only --as-root makes an exception, of a user's own ids.
  *
  * The kernel lets anybody map just the own id, and only after giving up setgroups(2); this
  * needs no setuid helper and no /etc/subuid. With CAP_SETUID and CAP_SETGID (real root, in
@@ -71,16 +71,17 @@ static int whole_map(const char *path, char out[static IDMAP_TEXT_MAX], struct e
 	return 0;
 }
 
-int idmap_choose(struct idmap *map, struct error *err)
+int idmap_choose(struct idmap *map, bool as_root, struct error *err)
 {
-	map->whole = may_map_all();
+	/* Others than root would become it on the host, too: their own ids are enough. */
+	map->whole = may_map_all() && (!as_root || geteuid() == 0);
 	if (map->whole) {
 		if (whole_map("/proc/self/uid_map", map->uid, err) < 0)
 			return -1;
 		return whole_map("/proc/self/gid_map", map->gid, err);
 	}
-	snprintf(map->uid, sizeof(map->uid), "%u %u 1\n", geteuid(), geteuid());
-	snprintf(map->gid, sizeof(map->gid), "%u %u 1\n", getegid(), getegid());
+	snprintf(map->uid, sizeof(map->uid), "%u %u 1\n", as_root ? 0 : geteuid(), geteuid());
+	snprintf(map->gid, sizeof(map->gid), "%u %u 1\n", as_root ? 0 : getegid(), getegid());
 	return 0;
 }
 

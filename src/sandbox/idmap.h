@@ -14,8 +14,11 @@ struct idmap {
 	char uid[IDMAP_TEXT_MAX], gid[IDMAP_TEXT_MAX];
 };
 
-/* Chooses by the caller's capabilities. The same map serves both user namespaces. */
-int idmap_choose(struct idmap *map, struct error *err);
+/*
+ * Chooses by the caller's capabilities. The same map serves both user namespaces. With
+ * as_root the caller's own ids become 0; where all ids are mapped, 0 is among them.
+ */
+int idmap_choose(struct idmap *map, bool as_root, struct error *err);
 
 /*
  * Writes the map of the user namespace that `pid` has entered; 0 is the calling process.

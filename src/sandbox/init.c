@@ -121,22 +121,30 @@ static int set_up_link(const struct init *in, struct netplan *plan, struct error
 	return 0;
 }
 
-static int set_up_world(const struct init *in, struct error *err)
+static int set_up_view(const struct init *in, const struct netplan *plan,
+		       struct error *err)
 {
 	const struct supervisor_setup *run = in->setup->run;
-	struct netplan plan = run->plan;
 	const struct mounts_setup mounts = {
 		.etc = run->etc,
 		.etc_count = run->etc_count,
 		.guard_kernel = geteuid() == 0,
 	};
 
-	if (set_up_process(in, err) < 0 || set_up_link(in, &plan, err) < 0)
-		return -1;
-	await_entered(in);
-	if (mounts_set_up(&mounts, err) < 0 || ns_sysctls(&plan, err) < 0)
+	if (mounts_set_up(&mounts, err) < 0 || ns_sysctls(plan, run->as_root, err) < 0)
 		return -1;
 	return mounts.guard_kernel ? mounts_guard_kernel(err) : 0;
+}
+
+static int set_up_world(const struct init *in, struct error *err)
+{
+	struct netplan plan = in->setup->run->plan;
+
+	if (set_up_process(in, err) < 0 || set_up_link(in, &plan, err) < 0)
+		return -1;
+	/* From here on we know who we are: an id that isn't mapped yet reads as "nobody". */
+	await_entered(in);
+	return set_up_view(in, &plan, err);
 }
 
 static void await_engine(const struct init *in)
@@ -159,10 +167,14 @@ static void start_command(struct init *in)
 		.argv = in->setup->run->command,
 		.idmap = &in->setup->backend->idmap,
 		.signals = in->setup->signals,
+		.as_root = in->setup->run->as_root,
 	};
 	struct pathexec_result why;
 	struct error err;
 
+	/* Root inside shares our user namespace: it may not look into our memory. */
+	if (command.as_root)
+		prctl(PR_SET_DUMPABLE, 0);
 	in->command = command_start(&command, &why, &err);
 	if (in->command < 0)
 		fail(in, &err);
@@ -176,7 +188,8 @@ static void start_command(struct init *in)
 	}
 	msg.pid = in->command;
 	tell(in, &msg);
-	/* Not before: the ids of a child that can't be dumped can't be mapped. */
+	/* Not before: the ids of a child that can't be dumped can't be mapped, as other
+	 * commands' must be. */
 	prctl(PR_SET_DUMPABLE, 0);
 }
 
@@ -256,7 +269,7 @@ static void on_supervisor(struct init *in)
 	 * The terminal has signalled the caller's whole group, whose leader is outside: its
 	 * id is 0 here. Only a command that has left the group did not get the signal.
 	 */
-	if (in->command == 0 || (msg.signal.from_kernel && getpgid(in->command) == 0))
+	if (in->command == 0 || (msg.signal.from_terminal && getpgid(in->command) == 0))
 		return;
 	kill(in->command, msg.signal.number);
 }

@@ -37,9 +37,11 @@
 #define STAGE_EMPTY STAGE "/empty"
 #define CGROUP "/sys/fs/cgroup"
 
-/* Where daemons listen that resolve host names for others: nscd, systemd-resolved, avahi,
- * mDNSResponder, sssd, nslcd, winbind. On most systems /var/run is /run; it need not be. */
+/* Where daemons listen that resolve host names for others: nscd, systemd-resolved (on the
+ * system's D-Bus too), avahi, mDNSResponder, sssd, nslcd, winbind. On most systems /var/run is /run; it need not be. */
 static const char *const resolver_places[] = {
+	"/run/dbus",
+	"/var/run/dbus",
 	"/run/nscd",
 	"/var/run/nscd",
 	"/run/systemd/resolve",

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,9 +14,8 @@
 
 pid_t ns_clone(uint64_t flags)
 {
-	struct clone_args args = { .flags = flags, .exit_signal = SIGCHLD };
-
-	return syscall(SYS_clone3, &args, sizeof(args));
+	/* Not clone3(2), which seccomp filters refuse, ours among them. */
+	return syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
 }
 
 int ns_keep_fds(int a, int b, struct error *err)
@@ -42,12 +40,12 @@ int ns_write_file(const char *path, const char *text, struct error *err)
 	return 0;
 }
 
-int ns_sysctls(const struct netplan *plan, struct error *err)
+int ns_sysctls(const struct netplan *plan, bool as_root, struct error *err)
 {
 	char group[32];
 	const struct {
 		const char *path, *value;
-		bool ipv6;
+		bool skip;
 	} rows[] = {
 		/* ping without privileges; the kernel takes only mapped groups */
 		{ "/proc/sys/net/ipv4/ping_group_range", group, false },
@@ -60,14 +58,15 @@ int ns_sysctls(const struct netplan *plan, struct error *err)
 		  "1", false },
 		{ "/proc/sys/net/ipv6/conf/" NETPLAN_IFNAME
 		  "/ignore_routes_with_linkdown",
-		  "1", true },
-		/* Counted here and below: the command's own namespace and no other. */
-		{ "/proc/sys/user/max_user_namespaces", "1", false },
+		  "1", !plan->ipv6 },
+		/* Counted here and below: the command's own namespace and no other. Root inside
+		 * could change it again. */
+		{ "/proc/sys/user/max_user_namespaces", "1", as_root },
 	};
 
 	snprintf(group, sizeof(group), "%u %u", getegid(), getegid());
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (rows[i].ipv6 && !plan->ipv6)
+		if (rows[i].skip)
 			continue;
 		if (ns_write_file(rows[i].path, rows[i].value, err) < 0)
 			return -1;
@@ -85,5 +84,25 @@ int ns_drop_privileges(struct error *err)
 	/* The ambient set goes with the permitted set. */
 	if (syscall(SYS_capset, &hdr, none) < 0)
 		return error_set(err, errno, "drop capabilities");
+	return 0;
+}
+
+int ns_keep_privileges(struct error *err)
+{
+	struct __user_cap_header_struct hdr = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_set(err, errno, "set no_new_privs");
+	if (prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN) < 0 || syscall(SYS_capget, &hdr, data) < 0)
+		return error_set(err, errno, "drop CAP_SYS_ADMIN");
+	for (size_t i = 0; i < ARRAY_SIZE(data); i++) {
+		if (i == CAP_TO_INDEX(CAP_SYS_ADMIN))
+			data[i].permitted &= ~CAP_TO_MASK(CAP_SYS_ADMIN);
+		data[i].effective = data[i].permitted;
+		data[i].inheritable = 0;
+	}
+	if (syscall(SYS_capset, &hdr, data) < 0)
+		return error_set(err, errno, "drop CAP_SYS_ADMIN");
 	return 0;
 }

@@ -2,6 +2,7 @@
 #ifndef SANDBOX_NS_H
 #define SANDBOX_NS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -24,12 +25,18 @@ int ns_write_file(const char *path, const char *text, struct error *err);
  * The settings of the child's network and user namespaces; called in them with their
  * capabilities, with tap0 made and the ids mapped.
  */
-int ns_sysctls(const struct netplan *plan, struct error *err);
+int ns_sysctls(const struct netplan *plan, bool as_root, struct error *err);
 
 /*
  * Gives up all capabilities, and by no_new_privs the way back to them. The bounding set
  * stays as it is: programs with file capabilities (ping) could not be executed otherwise.
  */
 int ns_drop_privileges(struct error *err);
+
+/*
+ * Keeps the capabilities but for the one over mounts, and no way to more: what is hidden
+ * (mounts.c) stays so. A namespace of its own for mounts can still be made.
+ */
+int ns_keep_privileges(struct error *err);
 
 #endif

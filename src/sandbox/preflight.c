@@ -59,6 +59,14 @@ static bool looks_chrooted(void)
 	return !found;
 }
 
+static bool inside_childflow(void)
+{
+	char name[32];
+
+	read_text("/proc/1/comm", name, sizeof(name));
+	return strcmp(name, "childflow-init\n") == 0;
+}
+
 static int explain_limit(struct error *err)
 {
 	static const char *const limits[] = { "user", "net", "mnt", "pid" };
@@ -74,10 +82,13 @@ static int explain_limit(struct error *err)
 					  "user.max_%s_namespaces=10000 allows them.",
 					  limits[i]);
 	}
+	if (inside_childflow())
+		return error_cure(err,
+				  "This is inside another childflow, whose command may make "
+				  "no namespaces: start the outer one with --as-root.");
 	return error_cure(err,
-			  "A limit is reached (sysctl user.max_*_namespaces), they are "
-			  "nested too deep, or this is inside another childflow, which "
-			  "allows no further ones.");
+			  "A limit is reached (sysctl user.max_*_namespaces), or they are "
+			  "nested too deep.");
 }
 
 static const char *why_forbidden(void)
@@ -90,7 +101,7 @@ static const char *why_forbidden(void)
 		       "directory with pivot_root (bwrap, systemd-nspawn) instead.";
 	if (seccomp_filtered())
 		return "A seccomp filter forbids it, as container engines set: allow "
-		       "clone3 and mount (docker run --security-opt seccomp=unconfined) "
+		       "clone and mount (docker run --security-opt seccomp=unconfined) "
 		       "or run childflow outside.";
 	return "A security module may forbid it, or this user has no id in the namespace "
 	       "it is in: see the kernel's log and /proc/self/uid_map.";

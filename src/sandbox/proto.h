@@ -13,6 +13,8 @@
 #include "base/error.h"
 #include "base/netplan.h"
 
+#define PROTO_RESOLVERS_MAX 3 /* as many as resolv.conf(5) counts */
+
 enum proto_type {
 	/* supervisor -> init */
 	PROTO_ENTERED = 1, /* ids are mapped: the namespaces are yours */
@@ -32,7 +34,8 @@ enum proto_type {
 	PROTO_READY, /* the command may start */
 
 	/* supervisor -> engine */
-	PROTO_DRAIN, /* .drain_timeout_ms: deliver, then exit(0) */
+	PROTO_DRAIN,	 /* .drain_timeout_ms: deliver, then exit(0) */
+	PROTO_RESOLVERS, /* .resolvers: the host's DNS servers are now these */
 
 	/* engine -> supervisor */
 	PROTO_DRAIN_LOST, /* .lost, when the time ran out */
@@ -52,7 +55,7 @@ struct proto_msg {
 		struct netplan plan;
 		struct {
 			int number;
-			bool from_kernel; /* a terminal sent it to the whole group */
+			bool from_terminal; /* sent to the whole group */
 		} signal;
 		struct {
 			int code;   /* errno */
@@ -61,6 +64,10 @@ struct proto_msg {
 		struct {
 			uint64_t flows, bytes;
 		} lost;
+		struct {
+			size_t count; /* not 0 */
+			struct endpoint list[PROTO_RESOLVERS_MAX];
+		} resolvers;
 		int pid;
 		int stop_signal;
 		int wait_status;

@@ -30,7 +30,7 @@
 
 static int rootless_prepare(struct backend *be, struct error *err)
 {
-	return idmap_choose(&be->idmap, err);
+	return idmap_choose(&be->idmap, be->as_root, err);
 }
 
 static int rootless_enter(struct backend *be, pid_t init, struct error *err)

@@ -23,37 +23,31 @@
 #include "sandbox/supervisor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/util.h"
-#include "sandbox/backend.h"
-#include "sandbox/init.h"
-#include "sandbox/ns.h"
-#include "sandbox/preflight.h"
+#include "sandbox/broker.h"
+#include "sandbox/command.h"
 #include "sandbox/proto.h"
 #include "sandbox/terminal.h"
+#include "sandbox/tree.h"
 
 /* timeout(1) sends SIGTERM to us and at once again to our group: that is one wish. */
 #define TERM_REPEAT_MS 200
 /* What we grant engine and init beyond the time they were told. */
 #define PATIENCE_MS 3000
 #define MOMENT_MS 100
-
-#define INIT_NAMESPACES (CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID)
+/* How long a signal waits for the command to begin. */
+#define EARLY_END_MS 1000
 
 enum phase {
 	STARTING, /* until the command's exec */
@@ -65,14 +59,14 @@ enum phase {
 
 struct supervisor {
 	const struct supervisor_setup *setup;
-	struct backend backend;
+	struct tree tree;
+	struct broker broker;
 	struct command_signals caller; /* as we were started */
 	enum phase phase;
-	int64_t deadline_ms;	    /* DRAINING, LOST */
-	int64_t term_ms;	    /* when SIGTERM first came, or 0 */
-	pid_t engine_pid, init_pid; /* 0 when not running */
-	int engine, init;	    /* proto pairs, our ends */
-	int signals;		    /* signalfd */
+	int64_t deadline_ms; /* DRAINING, LOST, and STARTING with early_end */
+	int64_t term_ms;     /* when SIGTERM first came, or 0 */
+	int early_end;	     /* signal that asked for the end while STARTING */
+	int signals;	     /* signalfd */
 	int exit_code;
 	bool failed; /* err is to be told */
 	struct error err;
@@ -121,140 +115,7 @@ static int signals_take(struct supervisor *sv, struct error *err)
 	return sv->signals < 0 ? error_set(err, errno, "create a signalfd") : 0;
 }
 
-/* --- the engine's process --- */
-
-static int null_stdio(struct error *err)
-{
-	cleanup_fd int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (fd < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
-		return error_set(err, errno, "open /dev/null");
-	return 0;
-}
-
-static int engine_set_up(pid_t supervisor, int init_fd, int supervisor_fd,
-			 struct error *err)
-{
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
-	    prctl(PR_SET_NAME, "childflow-eng") < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
-	    setpgid(0, 0) < 0)
-		return error_set(err, errno, "set up the engine");
-	/* Dead before it could take us along? */
-	if (getppid() != supervisor)
-		_exit(EXIT_FAILURE);
-	return null_stdio(err) < 0 ? -1 : ns_keep_fds(init_fd, supervisor_fd, err);
-}
-
-static void engine_process(const struct supervisor_setup *setup, pid_t supervisor,
-			   int init_fd, int supervisor_fd)
-{
-	struct error err;
-
-	if (engine_set_up(supervisor, init_fd, supervisor_fd, &err) < 0) {
-		proto_send_error(init_fd, &err);
-		_exit(EXIT_FAILURE);
-	}
-	_exit(setup->engine_main(setup->engine_ctx, init_fd, supervisor_fd));
-}
-
-/* --- start --- */
-
-struct pairs {
-	int engine[2]; /* supervisor's end, engine's end */
-	int init[2];   /* supervisor's end, init's end */
-	int link[2];   /* engine's end, init's end */
-};
-
-static int open_pairs(struct pairs *p, struct error *err)
-{
-	const int type = SOCK_SEQPACKET | SOCK_CLOEXEC;
-
-	if (socketpair(AF_UNIX, type, 0, p->engine) < 0 ||
-	    socketpair(AF_UNIX, type, 0, p->init) < 0 ||
-	    socketpair(AF_UNIX, type, 0, p->link) < 0)
-		return error_set(err, errno, "create socket pairs");
-	return 0;
-}
-
-static int start_engine(struct supervisor *sv, const struct pairs *p, struct error *err)
-{
-	pid_t self = getpid();
-
-	sv->engine_pid = fork();
-	if (sv->engine_pid == 0)
-		engine_process(sv->setup, self, p->link[0], p->engine[1]);
-	if (sv->engine_pid < 0) {
-		sv->engine_pid = 0;
-		return error_set(err, errno, "fork the engine");
-	}
-	return 0;
-}
-
-static int start_init(struct supervisor *sv, const struct pairs *p, struct error *err)
-{
-	const struct init_setup setup = {
-		.run = sv->setup,
-		.backend = &sv->backend,
-		.signals = &sv->caller,
-		.supervisor = p->init[1],
-		.engine = p->link[1],
-	};
-	pid_t pid = ns_clone(INIT_NAMESPACES);
-
-	if (pid == 0)
-		init_main(&setup);
-	if (pid < 0)
-		return preflight_namespaces(errno, err);
-	sv->init_pid = pid;
-	return 0;
-}
-
-static int enter(struct supervisor *sv, struct error *err)
-{
-	const struct proto_msg entered = { .type = PROTO_ENTERED };
-
-	if (sv->backend.ops->enter(&sv->backend, sv->init_pid, err) < 0)
-		return -1;
-	/* Should init have died of something, its message waits to be read. */
-	proto_send(sv->init, &entered, NULL, 0);
-	return 0;
-}
-
-static int start(struct supervisor *sv, struct error *err)
-{
-	struct pairs p = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
-	int ret;
-
-	if (sv->backend.ops->prepare(&sv->backend, err) < 0 || open_pairs(&p, err) < 0)
-		return -1;
-	sv->engine = p.engine[0];
-	sv->init = p.init[0];
-	ret = start_init(sv, &p, err);
-	if (ret == 0)
-		ret = enter(sv, err);
-	if (ret == 0)
-		ret = start_engine(sv, &p, err);
-	close(p.engine[1]);
-	close(p.init[1]);
-	close(p.link[0]);
-	close(p.link[1]);
-	if (ret < 0)
-		sv->backend.ops->check(err, sv->init_pid);
-	return ret;
-}
-
 /* --- events --- */
-
-/* Waits for a process that is ending; returns its wait status. */
-static int reap(pid_t *pid)
-{
-	int status = 0;
-
-	if (waitpid(*pid, &status, 0) < 0)
-		status = 0;
-	*pid = 0;
-	return status;
-}
 
 static void describe(int status, char out[static 64])
 {
@@ -281,12 +142,12 @@ static void init_ended(struct supervisor *sv, int status)
  */
 static bool init_was_killed(struct supervisor *sv)
 {
-	struct pollfd pair = { .fd = sv->init };
+	struct pollfd pair = { .fd = sv->tree.init };
 	int status;
 
 	if (poll(&pair, 1, MOMENT_MS) != 1 || !(pair.revents & POLLHUP))
 		return false;
-	status = reap(&sv->init_pid);
+	status = tree_reap(&sv->tree.init_pid);
 	if (WIFSIGNALED(status))
 		init_ended(sv, status);
 	return WIFSIGNALED(status);
@@ -299,16 +160,15 @@ static void on_engine_end(struct supervisor *sv)
 
 	/* Nobody needs the child's network any more: init can go while the engine goes. */
 	if (sv->phase == DRAINING)
-		kill(sv->init_pid, SIGKILL);
-	status = reap(&sv->engine_pid);
-
-	close(sv->engine);
-	sv->engine = -1;
+		kill(sv->tree.init_pid, SIGKILL);
+	status = tree_reap(&sv->tree.engine_pid);
+	close(sv->tree.engine);
+	sv->tree.engine = -1;
 	if (sv->phase == DRAINING && status == 0) {
 		over(sv, sv->exit_code);
 		return;
 	}
-	if (WIFEXITED(status) && init_was_killed(sv))
+	if (sv->phase != DRAINING && WIFEXITED(status) && init_was_killed(sv))
 		return;
 	describe(status, how);
 	switch (sv->phase) {
@@ -338,7 +198,7 @@ static void on_engine(struct supervisor *sv)
 {
 	struct proto_msg msg;
 
-	if (proto_recv(sv->engine, &msg, NULL, 0) != 1) {
+	if (proto_recv(sv->tree.engine, &msg, NULL, 0) != 1) {
 		on_engine_end(sv);
 		return;
 	}
@@ -366,7 +226,7 @@ static void on_exited(struct supervisor *sv, int status)
 	sv->phase = DRAINING;
 	sv->deadline_ms = now_ms() + sv->setup->drain_timeout_ms + PATIENCE_MS;
 	/* If the engine is dead, its end of file comes next. */
-	proto_send(sv->engine, &drain, NULL, 0);
+	proto_send(sv->tree.engine, &drain, NULL, 0);
 }
 
 static void on_exec_failed(struct supervisor *sv, int code, bool found)
@@ -390,14 +250,14 @@ static void on_init_end(struct supervisor *sv)
 	if (sv->phase == LOST)
 		over_failed(sv, SUPERVISOR_EXIT_FAILED);
 	else
-		init_ended(sv, reap(&sv->init_pid));
+		init_ended(sv, tree_reap(&sv->tree.init_pid));
 }
 
 static void on_init(struct supervisor *sv)
 {
 	struct proto_msg msg;
 
-	if (proto_recv(sv->init, &msg, NULL, 0) != 1) {
+	if (proto_recv(sv->tree.init, &msg, NULL, 0) != 1) {
 		on_init_end(sv);
 		return;
 	}
@@ -405,6 +265,7 @@ static void on_init(struct supervisor *sv)
 	case PROTO_STARTED:
 		if (sv->phase == STARTING)
 			sv->phase = RUNNING;
+		broker_start(&sv->broker, sv->tree.engine);
 		break;
 	case PROTO_STOPPED:
 		terminal_stop(msg.stop_signal);
@@ -432,15 +293,33 @@ static bool asks_to_end(int number)
 	       number == SIGQUIT;
 }
 
-static void forward(struct supervisor *sv, int number, bool from_kernel)
+static void forward(struct supervisor *sv, int number, bool from_terminal)
 {
 	const struct proto_msg msg = {
 		.type = PROTO_SIGNAL,
-		.signal = { .number = number, .from_kernel = from_kernel },
+		.signal = { .number = number, .from_terminal = from_terminal },
 	};
 
 	/* A dead init is noticed by its end of file. */
-	proto_send(sv->init, &msg, NULL, 0);
+	proto_send(sv->tree.init, &msg, NULL, 0);
+}
+
+/*
+ * The command may have begun without our knowing it yet. So a signal waits at init for it;
+ * one that asks for the end does so for a moment only. What a terminal sends is not sent
+ * again and can't wait: nobody may be there to have got it.
+ */
+static void on_early_signal(struct supervisor *sv, int number, bool from_terminal)
+{
+	if (number == SIGKILL || (from_terminal && asks_to_end(number))) {
+		over(sv, SUPERVISOR_EXIT_SIGNAL + number);
+		return;
+	}
+	forward(sv, number, from_terminal);
+	if (asks_to_end(number) && !sv->early_end) {
+		sv->early_end = number;
+		sv->deadline_ms = now_ms() + EARLY_END_MS;
+	}
 }
 
 /* Returns whether this is a repetition that means nothing; a later one is a SIGKILL. */
@@ -458,14 +337,13 @@ static bool note_term(struct supervisor *sv, int *number)
 	return false;
 }
 
-static void on_signal(struct supervisor *sv, int number, bool from_kernel)
+static void on_signal(struct supervisor *sv, int number, bool from_terminal)
 {
 	if (number == SIGTERM && note_term(sv, &number))
 		return;
 	switch (sv->phase) {
 	case STARTING:
-		if (asks_to_end(number) || number == SIGKILL)
-			over(sv, SUPERVISOR_EXIT_SIGNAL + number);
+		on_early_signal(sv, number, from_terminal);
 		break;
 	case DRAINING:
 		if (number == SIGTSTP)
@@ -476,7 +354,7 @@ static void on_signal(struct supervisor *sv, int number, bool from_kernel)
 		over(sv, sv->exit_code);
 		break;
 	default:
-		forward(sv, number, from_kernel && terminal_signal(number));
+		forward(sv, number, from_terminal);
 	}
 }
 
@@ -486,13 +364,18 @@ static void on_signals(struct supervisor *sv)
 
 	while (sv->phase != OVER &&
 	       read(sv->signals, &info, sizeof(info)) == sizeof(info))
-		on_signal(sv, info.ssi_signo, info.ssi_code == SI_KERNEL);
+		on_signal(sv, info.ssi_signo,
+			  info.ssi_code == SI_KERNEL && terminal_signal(info.ssi_signo));
 }
 
 /* --- the run --- */
 
 static void on_deadline(struct supervisor *sv)
 {
+	if (sv->phase == STARTING) {
+		over(sv, SUPERVISOR_EXIT_SIGNAL + sv->early_end);
+		return;
+	}
 	if (sv->phase == DRAINING)
 		error_set(&sv->err, 0, "the engine does not end");
 	over_failed(sv, SUPERVISOR_EXIT_FAILED);
@@ -500,9 +383,10 @@ static void on_deadline(struct supervisor *sv)
 
 static int time_left_ms(const struct supervisor *sv)
 {
-	if (sv->phase != DRAINING && sv->phase != LOST)
-		return -1;
-	return MAX(sv->deadline_ms - now_ms(), 0);
+	bool limited = sv->phase == DRAINING || sv->phase == LOST ||
+		       (sv->phase == STARTING && sv->early_end);
+
+	return limited ? MAX(sv->deadline_ms - now_ms(), 0) : -1;
 }
 
 static void listen_until_over(struct supervisor *sv)
@@ -512,8 +396,9 @@ static void listen_until_over(struct supervisor *sv)
 		 * and the engine's death before what init makes of it. */
 		struct pollfd polls[] = {
 			{ .fd = sv->signals, .events = POLLIN },
-			{ .fd = sv->engine, .events = POLLIN },
-			{ .fd = sv->init, .events = POLLIN },
+			{ .fd = sv->tree.engine, .events = POLLIN },
+			{ .fd = sv->tree.init, .events = POLLIN },
+			{ .fd = sv->broker.fd, .events = POLLIN },
 		};
 		int n = poll(polls, ARRAY_SIZE(polls), time_left_ms(sv));
 
@@ -529,39 +414,25 @@ static void listen_until_over(struct supervisor *sv)
 			on_engine(sv);
 		if (n > 0 && polls[2].revents && sv->phase != OVER)
 			on_init(sv);
+		if (n > 0 && polls[3].revents && sv->phase != OVER)
+			broker_event(&sv->broker);
 	}
-}
-
-/* Whatever the reason, nothing stays. The kernel ends all inside with init. */
-static void end_processes(struct supervisor *sv)
-{
-	if (sv->engine_pid)
-		kill(sv->engine_pid, SIGKILL);
-	if (sv->init_pid)
-		kill(sv->init_pid, SIGKILL);
-	if (sv->engine_pid)
-		reap(&sv->engine_pid);
-	if (sv->init_pid)
-		reap(&sv->init_pid);
-	terminal_restore();
 }
 
 int supervisor_run(const struct supervisor_setup *setup, int *exit_code,
 		   struct error *err)
 {
-	struct supervisor sv = {
-		.setup = setup,
-		.backend = { .ops = &rootless_backend },
-		.engine = -1,
-		.init = -1,
-	};
+	struct supervisor sv = { .setup = setup, .tree = { .engine = -1, .init = -1 } };
 
-	if (signals_take(&sv, &sv.err) < 0 || start(&sv, &sv.err) < 0)
+	broker_init(&sv.broker, setup);
+	if (signals_take(&sv, &sv.err) < 0 ||
+	    tree_start(&sv.tree, setup, &sv.caller, &sv.err) < 0)
 		over_failed(&sv, SUPERVISOR_EXIT_FAILED);
 	listen_until_over(&sv);
-	end_processes(&sv);
-	cleanup_fd_fn(&sv.engine);
-	cleanup_fd_fn(&sv.init);
+	/* Whatever the reason, nothing stays. */
+	tree_end(&sv.tree);
+	terminal_restore();
+	broker_close(&sv.broker);
 	cleanup_fd_fn(&sv.signals);
 	*exit_code = sv.exit_code;
 	if (!sv.failed)

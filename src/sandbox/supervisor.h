@@ -2,11 +2,13 @@
 #ifndef SANDBOX_SUPERVISOR_H
 #define SANDBOX_SUPERVISOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
 #include "base/netplan.h"
 #include "sandbox/mounts.h"
+#include "sandbox/proto.h"
 
 /* Exit codes that are childflow's own. */
 enum {
@@ -22,6 +24,16 @@ struct supervisor_setup {
 	const struct etc_file *etc;
 	size_t etc_count;
 	unsigned drain_timeout_ms;
+	bool as_root;
+	/*
+	 * The host's DNS servers, in order of preference, when they have changed since the
+	 * last call; 0 when they haven't or can't be told just now. Called in the supervisor
+	 * after a change of resolvers_path, or of what that links to. NULL: not to be
+	 * followed.
+	 */
+	size_t (*resolvers_read)(void *ctx, struct endpoint out[static PROTO_RESOLVERS_MAX]);
+	void *resolvers_ctx;
+	const char *resolvers_path;
 	/*
 	 * Runs in the engine's process: own process group, not dumpable, no descriptors above
 	 * 2 but the two (proto.h), stdin and stdout on /dev/null, all signals blocked but
