@@ -46,12 +46,19 @@ class Tree:
         paths = sorted([*top.glob("netif/**/*.[ch]"), *top.glob("src/**/*.[ch]")])
         self.files = {str(p.relative_to(top)): p.read_text() for p in paths}
         fragments = sorted(p for pattern in FRAGMENTS for p in top.glob(pattern))
+        lines = [line for p in fragments for line in p.read_text().splitlines()]
+        # What the build makes is in no checkout.
+        made = {
+            word
+            for line in lines
+            if line.startswith(("BUILT_SOURCES", "CLEANFILES"))
+            for word in line.split()
+        }
         self.listed = {
             word
-            for p in fragments
-            for line in p.read_text().splitlines()
-            for word in line.split("#")[0].split()
-            if word.endswith((".c", ".h"))
+            for line in lines
+            for word in line.split("#")[0].replace(":", " ").split()
+            if word.endswith((".c", ".h")) and word not in made
         }
 
     def includes(self):
