@@ -328,18 +328,24 @@ static ssize_t conn_send(struct channel *ch, const struct iovec *iov, int n,
 	return e == ERR_OK ? (ssize_t)done : -ENOMEM;
 }
 
+/* Not before the handshake is complete: lwIP would go from SYN_RCVD to FIN_WAIT_1, where
+ * nobody opens the congestion window, and what was sent before would never leave. */
+static void queue_fin(struct conn *c)
+{
+	if (!c->shut || c->fin_queued || !c->pcb || c->pcb->state == SYN_RCVD)
+		return;
+	c->fin_queued = true;
+	conn_mount(c);
+	tcp_shutdown(c->pcb, 0, 1); /* without memory lwIP tries again by its timer */
+	conn_unmount(c);
+}
+
 static void conn_shut(struct channel *ch)
 {
 	struct conn *c = to_conn(ch);
 
-	if (c->shut)
-		return;
 	c->shut = true;
-	if (!c->pcb)
-		return;
-	conn_mount(c);
-	tcp_shutdown(c->pcb, 0, 1); /* without memory lwIP tries again by its timer */
-	conn_unmount(c);
+	queue_fin(c);
 }
 
 static size_t conn_unacked(struct channel *ch)
@@ -389,6 +395,7 @@ void conn_notify(struct conn *c)
 	} else if (c->rx_new) {
 		pbuf_free(steal_ptr(&c->rx_new));
 	}
+	queue_fin(c);
 	tx_release(c, c->tx_acked);
 	if (c->abort_when_acked && c->pcb && c->tx_acked == c->tx_queued)
 		abort_pcb(c, ECONNRESET);

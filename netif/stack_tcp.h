@@ -46,7 +46,7 @@ struct conn {
 	/* Remote to child: buffers lwIP points into, freed by acknowledgement. */
 	struct buf *tx_head, *tx_tail;
 	uint64_t tx_queued, tx_acked; /* stream offsets */
-	bool tx_blocked, shut, abort_when_acked;
+	bool tx_blocked, shut, fin_queued, abort_when_acked;
 
 	struct pbuf *rx_new; /* what the running tcp_input() has brought */
 };

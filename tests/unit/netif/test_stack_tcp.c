@@ -432,6 +432,36 @@ static void both_directions_end_on_their_own(void **state)
 	assert_int_equal(stack_connections(p.st), 0);
 }
 
+/* The remote may have sent all and ended before the child's handshake is complete. */
+static void an_end_before_the_handshake_waits_for_it(void **state)
+{
+	struct iovec iov = { "all there is", 12 };
+	struct peer_segment s;
+	size_t got = 0;
+
+	(void)state;
+	peer_send(&p, &c, TH_SYN, linux_options, sizeof(linux_options), NULL, 0);
+	accept_attempt();
+	assert_int_equal(up.ch->ops->send(up.ch, &iov, 1, NULL), 12);
+	up.ch->ops->shut(up.ch);
+	assert_int_equal(next().flags, TH_SYN | TH_ACK);
+	peer_send(&p, &c, TH_ACK, NULL, 0, NULL, 0);
+	do {
+		s = next();
+		got += s.data_len;
+	} while (!(s.flags & TH_FIN));
+	assert_int_equal(got, 12);
+	peer_send(&p, &c, TH_FIN | TH_ACK, NULL, 0, NULL, 0);
+	stack_flush(p.st);
+	assert_int_equal(up.eofs, 1);
+	assert_int_equal(up.closes, 0);
+	assert_int_equal(up.ch->ops->unacked(up.ch), 0);
+	up.ch->ops->close(up.ch, 0);
+	up.ch = NULL;
+	stack_flush(p.st);
+	assert_int_equal(stack_connections(p.st), 0);
+}
+
 static void no_time_wait_is_left(void **state)
 {
 	struct peer_segment s;
@@ -525,6 +555,7 @@ int main(void)
 		BOTH(odd_options_do_not_reach_lwip),
 		BOTH(a_tiny_mss_is_raised),
 		BOTH(both_directions_end_on_their_own),
+		BOTH(an_end_before_the_handshake_waits_for_it),
 		BOTH(no_time_wait_is_left),
 		BOTH(a_reset_comes_after_the_bytes_before_it),
 		BOTH(a_remote_reset_waits_for_what_came_before),
