@@ -11,6 +11,7 @@ import uuid
 
 from polling import poll
 
+FILE_HEADER_SIZE = 24  # pcap-savefile(5)
 SYN, RST, ACK = 2, 4, 16
 
 
@@ -67,7 +68,7 @@ class Wire:
         self.mark()
         raw = self.path.read_bytes()
         packets, at = [], mark
-        # pcap-savefile(5): a record is seconds, fraction, length kept, length on the wire.
+        # A record is seconds, fraction, length kept, length on the wire.
         while at + 16 <= len(raw):
             kept = struct.unpack_from("I", raw, at + 8)[0]
             packets.append(parse_frame(raw[at + 16 : at + 16 + kept]))

@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-from lab import Lab, finish
+from lab import PATH, Lab, finish
 from polling import poll
 
 PLAIN = os.environ.get("CHILDFLOW") == "plain"
@@ -23,8 +23,7 @@ TOOLS = """busybox curl dig dnsmasq gcc git go ip nginx nsenter openssl ping set
 
 def lack_of_means():
     """Why the lab can't be made here, or None."""
-    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    missing = [tool for tool in TOOLS if not shutil.which(tool, path=path)]
+    missing = [tool for tool in TOOLS if not shutil.which(tool, path=PATH)]
     if missing:
         return f"not installed: {' '.join(missing)}"
     users = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
@@ -44,7 +43,9 @@ def lab():
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     lab = Lab()
     yield lab
+    strangers = lab.strangers_on_the_wire()
     lab.close()
+    assert not strangers, f"sources on the link that are none of its addresses: {strangers}"
 
 
 @pytest.fixture(params=["root", "user"])
@@ -140,8 +141,8 @@ def go_program(lab):
     source = pathlib.Path(__file__).parent / "guest" / "fetch.go"
     built = lab.top / "bin" / "go-fetch"
     environment = {
-        "PATH": os.environ["PATH"], "HOME": str(lab.top / "run"), "GOCACHE": str(lab.top / "run/go"),
-        "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GOPROXY": "off", "GO111MODULE": "off",
-    }  # fmt: skip
+        "PATH": PATH, "HOME": str(lab.top / "run"), "GOCACHE": str(lab.top / "run/go"),
+        "CGO_ENABLED": "0", "GO111MODULE": "off",
+    }
     subprocess.run(["go", "build", "-o", built, source], env=environment, check=True)
     return built

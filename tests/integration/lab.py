@@ -11,6 +11,7 @@ The host side has mounts of its own: a copy of /etc that tests may change, an em
 services of guest/server.py; a capture on the link between the two says what really crossed it.
 """
 
+import atexit
 import contextlib
 import dataclasses
 import json
@@ -51,6 +52,7 @@ CLOSED_PORT = 9  # nothing listens on it anywhere
 HOST_LOOPBACK_PORT = 8055  # a server on the host's own 127.0.0.1 and ::1
 
 DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"]
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 USER_ID = 54321  # an ordinary user; needs no entry in passwd
 
 
@@ -82,7 +84,7 @@ class Space:
         self.keeper = subprocess.Popen(
             [*inside, "unshare", *unshare, "sh", "-c", "echo; exec cat"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
+        )
         assert self.keeper.stdout.read(1), f"unshare {' '.join(unshare)} failed"
         self.pid = self.keeper.pid
 
@@ -120,16 +122,14 @@ class Lab:
         self.servers = []
         self.spaces = []
         self.top = pathlib.Path(tempfile.mkdtemp(prefix="childflow-lab-"))
-        try:
-            self._make_files()
-            self._make_host()
-            self._make_internet()
-            self._start_servers()
-        except BaseException:
-            self.close()
-            raise
+        atexit.register(self.close)
+        self._make_files()
+        self._make_host()
+        self._make_internet()
+        self._start_servers()
 
     def close(self):
+        atexit.unregister(self.close)
         self.kill_leftovers()
         for server in self.servers:
             server.kill()
@@ -193,6 +193,9 @@ class Lab:
             mount -t tmpfs -o mode=755 lab {self.top}/etc
             cp -a /etc/. {self.top}/etc 2>/dev/null || :
             mount --bind {self.top}/etc /etc
+            grep -v ^hosts: /etc/nsswitch.conf >{self.top}/run/nsswitch.conf || :
+            echo "hosts: files resolve [!UNAVAIL=return] dns" >>{self.top}/run/nsswitch.conf
+            cp {self.top}/run/nsswitch.conf /etc
             {":" if users else tun}
             ip link set lo up
         """)
@@ -236,14 +239,14 @@ class Lab:
         self.host.sh(f"ip link set eth0 up; ip address add {HOST4}/24 dev eth0; "
                      f"ip route add default via {ROUTER4}; "
                      f"ip route add unreachable {HOST_UNREACHABLE[4]}; "
-                     f"ip route add prohibit {HOST_PROHIBITED[4]}")  # fmt: skip
+                     f"ip route add prohibit {HOST_PROHIBITED[4]}")
         self.add_host_ipv6()
 
     def add_host_ipv6(self):
         self.host.sh(f"ip -6 address add {HOST6}/64 dev eth0 nodad; "
                      f"ip -6 route add default via {ROUTER6}; "
                      f"ip -6 route add unreachable {HOST_UNREACHABLE[6]}; "
-                     f"ip -6 route add prohibit {HOST_PROHIBITED[6]}")  # fmt: skip
+                     f"ip -6 route add prohibit {HOST_PROHIBITED[6]}")
 
     def _serve(self, space, argv, **files):
         command = [*space.enter(), *DIES_WITH_US, *map(str, argv)]
@@ -264,11 +267,11 @@ class Lab:
         self.events = run / "events"
         self.events.touch()
         server = [PYTHON, self.top / "bin/server.py", self.events, self.top / "www"]
-        self._serve_ready(self.internet, server)
+        self._serve_ready(self.internet, [*server, *WEB.values()])
         for loopback in ("127.0.0.1", "::1"):
             command = ["-m", "http.server", "--bind", loopback, "--directory", self.top / "www"]
             self._serve(self.host, [PYTHON, *command, HOST_LOOPBACK_PORT],
-                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         poll(lambda: self.internet.listens(443), "nginx")
         for server in (DNS, OTHER_DNS):
             poll(lambda: self.internet.listens(53, "udp", server[4]), "dnsmasq")
@@ -276,7 +279,7 @@ class Lab:
 
     def _start_nginx(self, run):
         listen = " ".join(f"listen {url_host(a)}:80; listen {url_host(a)}:443 ssl;"
-                          for a in WEB.values())  # fmt: skip
+                          for a in WEB.values())
         (run / "nginx.conf").write_text(f"""
             user root root; daemon off; master_process off; pid {run}/nginx.pid;
             error_log {run}/nginx.log;
@@ -316,7 +319,7 @@ class Lab:
             # HTTPS (RFC 9460): priority 1, the name itself, alpn h2; then a type nobody knows.
             "--dns-rr=www.example.net,65,0001000001000302:68:32",
             "--dns-rr=odd.example.net,65280,00ff10",
-        ])  # fmt: skip
+        ])
 
     # --- using it ----------------------------------------------------------------------------
 
@@ -335,9 +338,9 @@ class Lab:
     def start(self, argv, who="root", space=None, cwd=None, env=None, **popen):
         """Starts argv on the host; text mode, everything piped but stdin."""
         settings = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
-                    "stderr": subprocess.PIPE, "text": True}  # fmt: skip
+                    "stderr": subprocess.PIPE, "text": True}
         environment = {
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": PATH,
             "HOME": str(self.homes[who]),
             "LC_ALL": "C.UTF-8",
             "CHILDFLOW_LAB": self.id,
@@ -356,6 +359,12 @@ class Lab:
     def _send_marker(self, token):
         send = f"import socket; socket.socket(2, 2).sendto({token!r}, ({HOLE[4]!r}, 9))"
         subprocess.run([*self.host.enter(), PYTHON, "-ISc", send], check=True)
+
+    def strangers_on_the_wire(self):
+        """Sources of packets, since the lab began, that belong to neither of its sides."""
+        known = {HOST4, HOST6, ROUTER4, ROUTER6, *address_list()}
+        sources = {p.source for p in self.wire.since(capture.FILE_HEADER_SIZE)}
+        return {s for s in sources - known if not s.startswith(("fe80:", "::"))}
 
     @contextlib.contextmanager
     def host_mounts(self, script):

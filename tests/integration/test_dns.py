@@ -15,7 +15,7 @@ QUESTIONS = [
     "www.example.net TYPE65", "odd.example.net TYPE65280", "example.net NS", "example.net SOA",
     "www.example.net ANY", "no-such-name.example.net A", "WwW.ExAmPlE.nEt A",
     "www.not-served.example.org A",
-]  # fmt: skip
+]
 
 needs_childflow = pytest.mark.skipif(PLAIN, reason="CHILDFLOW=plain")
 
@@ -45,7 +45,7 @@ def queries(packets):
         p.target
         for p in packets
         if p.target_port == 53 and (p.protocol == 17 or p.flags & SYN)
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -101,6 +101,13 @@ def test_first_resolver_is_silent(inside, resolv_conf):
     assert (seen.status, seen.out) == (0, "hello from the internet\n"), seen
 
 
+def test_unanswered_question_harms_nobody(inside):
+    script = f"dig +tries=1 +timeout=1 @{HOLE[4]} www.example.net >/dev/null; " \
+             "curl -sS http://www.example.net/hello"
+    seen = inside("sh", "-c", script)
+    assert (seen.status, seen.out) == (0, "hello from the internet\n"), seen
+
+
 @needs_childflow
 def test_all_resolvers_are_down(inside, resolv_conf):
     resolv_conf(f"nameserver {NOBODY[4]}", f"nameserver {NOBODY[6]}")
@@ -130,7 +137,7 @@ def test_dns_option_holds_for_every_address(lab, inside):
     mark = lab.wire.mark()
     for transport in ("+notcp", "+tcp"):
         seen = inside("dig", "+short", transport, f"@{HOLE[4]}", "www.example.net",
-                      options=["--dns", OTHER_DNS[4]])  # fmt: skip
+                      options=["--dns", OTHER_DNS[4]])
         assert seen.out == f"{NOBODY[4]}\n", seen
     assert queries(lab.wire.since(mark)) == {OTHER_DNS[4]}
 
@@ -150,7 +157,7 @@ def hosts_file(lab):
 @needs_childflow
 def test_hosts_file_in_getaddrinfo(inside, hosts_file, family):
     seen = inside("curl", "-sS", f"-{family}", "http://PINNED.example.com/hello",
-                  options=hosts_file)  # fmt: skip
+                  options=hosts_file)
     assert (seen.status, seen.out) == (0, "hello from the internet\n"), seen
     # An entry hides what DNS says of the name.
     assert inside("curl", "-sS", "-4", "http://www.example.net/", options=hosts_file).status == 7

@@ -59,7 +59,7 @@ def test_host_with_ipv6_switched_off(inside, host_without_ipv6):
     assert seen.status == 0
     assert seen.out in (
         f"{WEB[6]} ENETUNREACH\n{WEB[4]} ok\n", f"{WEB[6]} EADDRNOTAVAIL\n{WEB[4]} ok\n"
-    )  # fmt: skip
+    )
     assert inside("curl", "-sS", "http://www.example.net/hello").status == 0
 
 

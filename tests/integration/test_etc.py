@@ -25,7 +25,7 @@ def assert_works(sandbox, space=None):
 
 def test_resolv_conf(sandbox, resolv_conf):
     resolv_conf("# a comment", "search example.net example.org", f"nameserver {DNS[4]}",
-                "options  ndots:2   timeout:3", "sortlist 10.0.0.0")  # fmt: skip
+                "options  ndots:2   timeout:3", "sortlist 10.0.0.0")
     text = sandbox("cat", "/etc/resolv.conf").out
     assert "search example.net example.org\n" in text
     assert re.search(r"(?m)^options\s+ndots:2\s+timeout:3$", text)
@@ -143,7 +143,7 @@ def test_nothing_is_left_in_tmp(lab, sandbox):
 
 @pytest.mark.parametrize("folder", [
     "/run/nscd", "/run/systemd/resolve", "/run/avahi-daemon", "/var/lib/sss/pipes",
-])  # fmt: skip
+])
 def test_sockets_of_other_resolvers_are_hidden(lab, sandbox, folder):
     parent = "/run" if folder.startswith("/run") else "/var/lib"
     mounts = f"mount -t tmpfs -o mode=755 lab {parent}; mkdir -p {folder}; : >{folder}/socket"

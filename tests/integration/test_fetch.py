@@ -16,7 +16,7 @@ def assert_same(inside, outside, *argv):
     seen = inside(*argv)
     assert (seen.status, without_date(seen.out), seen.err) == (
         0, without_date(expected.out), expected.err
-    )  # fmt: skip
+    )
     return seen
 
 
@@ -31,7 +31,7 @@ def test_curl(lab, inside, outside, family, scheme, how):
     seen = assert_same(
         inside, outside, "curl", "-sSi", "--cacert", lab.top / "www/ca.pem",
         f"{scheme}://{server_name(how, family)}/hello",
-    )  # fmt: skip
+    )
     assert seen.out.endswith("hello from the internet\n")
     syns = [p for p in lab.wire.since(mark) if p.is_syn_to(WEB[family])]
     assert len(syns) == 2  # once outside, once inside: nothing was answered by a stand-in

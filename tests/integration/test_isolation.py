@@ -42,7 +42,7 @@ def test_no_user_namespace_of_its_own(sandbox):
     ["python3", "-c", "import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)"],
     ["sh", "-c", "echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet"],
     ["sh", "-c", "echo nameserver 1.1.1.1 >>/etc/resolv.conf"],
-], ids=lambda argv: " ".join(argv)[:40])  # fmt: skip
+], ids=lambda argv: " ".join(argv)[:40])
 def test_refused(sandbox, argv):
     seen = sandbox(*argv)
     assert seen.status != 0 and seen.err
@@ -71,24 +71,20 @@ def test_interfaces(sandbox):
     assert sandbox("ls", "/sys/class/net").out == "lo\ntap0\n"
     assert sorted(re.findall(r"(?m)^ *(\w+):", sandbox("cat", "/proc/net/dev").out)) == [
         "lo", "tap0"
-    ]  # fmt: skip
+    ]
 
 
-def gateway(sandbox, family):
-    words = sandbox("ip", f"-{family}", "route", "show", "default").out.split()
-    return ipaddress.ip_address(words[words.index("via") + 1])
-
-
-def test_addresses(sandbox):
-    def address(family):
-        text = sandbox("ip", "-o", f"-{family}", "address", "show", "tap0", "scope", "global").out
-        return ipaddress.ip_interface(text.split()[3])
-
-    assert address(4).network.subnet_of(ipaddress.ip_network("10.240.0.0/16"))
-    assert address(6).network.subnet_of(ipaddress.ip_network("fd42::/16"))
-    assert (address(4).network.prefixlen, address(6).network.prefixlen) == (30, 64)
-    both = sandbox("sh", "-c", "ip -4 route; ip -4 -o address show tap0").out
-    assert re.search(r"default via ([\d.]+)\d dev tap0.*inet \1\d/30", both, re.S), both
+@pytest.mark.parametrize("plan", ["10.240.0.0/16 30", "fd42::/16 64"], ids=["v4", "v6"])
+def test_addresses(sandbox, plan):
+    block, length = plan.split()
+    family = 6 if ":" in block else 4
+    seen = sandbox("sh", "-c", f"ip -{family} -o address show tap0 scope global; "
+                               f"ip -{family} route show default").out
+    own = ipaddress.ip_interface(re.search(r"inet6? (\S+)", seen).group(1))
+    gateway = ipaddress.ip_address(re.search(r"via (\S+) dev tap0", seen).group(1))
+    assert own.network.subnet_of(ipaddress.ip_network(block))
+    assert own.network.prefixlen == int(length)
+    assert (gateway, own.ip) == (own.network[1], own.network[2])
 
 
 def test_two_runs_have_their_own_addresses(sandbox):

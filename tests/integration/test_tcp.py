@@ -50,7 +50,7 @@ def stalled_server(lab):
 def test_accepted_bytes_are_delivered_after_the_command_has_ended(lab, inside, stalled_server):
     mark = lab.event_mark()
     process = inside.start("/usr/bin/python3", lab.top / "bin/client.py", "upload_what_fits",
-                           WEB[4], STALL)  # fmt: skip
+                           WEB[4], STALL)
     taken = process.stdout.readline()  # the command is over, the server has not read a byte
     stalled_server()
     assert process.wait(60) == 0
@@ -89,6 +89,12 @@ def test_refused_then_healthy(inside, family, digest):
     assert (seen.status, seen.out) == (0, "ECONNREFUSED\n" + digest(1000))
 
 
+def test_writing_after_a_reset_harms_nobody(inside, family, digest):
+    arguments = [WEB[family], RESET, SOURCE, 1000]
+    seen = inside.client("write_after_reset_then_fetch", *arguments)
+    assert (seen.status, seen.out) == (0, "EPIPE\n" + digest(1000))
+
+
 def test_black_hole_delays_nobody(lab, inside, family, digest):
     mark = lab.wire.mark()
     seen = inside.client("beside_a_hole", HOLE[family], WEB[family], SOURCE, 20)
@@ -108,6 +114,12 @@ def test_half_close_by_the_server(lab, inside, family, digest):
     got = lab.wait_event("fin_first", mark)
     assert f"{got['bytes']} {got['sha256']}\n" == digest(3_000_000)
     assert got["end"] == "eof"
+
+
+def test_server_that_ends_at_once(inside, family):
+    # Its FIN may come before the child's last word of the handshake has been read.
+    seen = inside.client("short_answers", WEB[family], FIN_FIRST, 300)
+    assert (seen.status, seen.out) == (0, "that was all from here\n"), seen
 
 
 def test_half_close_by_the_child(inside, family, digest):

@@ -122,6 +122,16 @@ def after_peers_fin(host, port, count):
         sock.sendall(piece)
 
 
+def short_answers(host, port, rounds):
+    """Connects again and again to a server that says a line and shuts its side at once."""
+    lines = set()
+    for _ in range(int(rounds)):
+        with connected(host, port) as sock:
+            sock.settimeout(10)
+            lines.add(sock.makefile().read())
+    print(*lines, end="")
+
+
 def provoke_reset(host, port):
     """Makes the peer reset the connection: prints how recv() ends."""
     sock = connected(host, port)
@@ -144,6 +154,30 @@ def _ioctl_unsent(sock):
     import termios
 
     return fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0\0\0\0")
+
+
+def write_after_reset_then_fetch(host, reset_port, port, count):
+    """Goes on writing to a connection that the peer has reset."""
+    sock = connected(host, reset_port)
+    results = set()
+    while "EPIPE" not in results:
+        results.add(outcome(sock.sendall, b"x" * 1000))
+    print("EPIPE")
+    download(host, port, count)
+
+
+def datagrams(host, port):
+    """Three datagrams from one socket, two answers to each."""
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    sock.settimeout(10)
+    sock.connect((host, int(port)))
+    answers = []
+    for number in range(3):
+        sock.send(b"%d" % number)
+        answers += [sock.recv(100).decode().split(maxsplit=1) for _ in range(2)]
+    print(len({port for port, _ in answers}), "source port")
+    for _, answer in answers:
+        print(answer)
 
 
 def refused_then_fetch(host, closed_port, port, count):
@@ -199,9 +233,10 @@ def bind_low_port():
 
 PROGRAMS = [
     connect, upload, upload_and_exit, upload_what_fits, download, download_late,
-    download_and_leave, greet, after_peers_fin, provoke_reset, send_reset, refused_then_fetch,
-    beside_a_hole, many, leave_holder_behind, descriptors, bind_low_port,
-]  # fmt: skip
+    download_and_leave, greet, after_peers_fin, short_answers, provoke_reset, send_reset,
+    refused_then_fetch, write_after_reset_then_fetch, datagrams, beside_a_hole, many,
+    leave_holder_behind, descriptors, bind_low_port,
+]
 
 if __name__ == "__main__":
     {program.__name__: program for program in PROGRAMS}[sys.argv[1]](*sys.argv[2:])

@@ -1,4 +1,7 @@
-"""Bytes that both ends can make up: no two MiB are alike, so a lost, doubled or moved piece shows."""
+"""Bytes that both ends can make up.
+
+No two MiB of them are alike, so a piece that is lost, doubled or moved shows in the sum.
+"""
 
 import hashlib
 import random

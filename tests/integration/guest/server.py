@@ -1,6 +1,6 @@
 """The services of the lab's internet that no ready-made server offers, one TCP port each.
 
-usage: server.py EVENTS GIT_ROOT
+usage: server.py EVENTS GIT_ROOT UDP_ADDRESS...
 
 Each finished conversation is told as one JSON line in EVENTS: what this end saw is what the
 tests believe. Prints one line once all ports are open.
@@ -20,6 +20,7 @@ import threading
 import pattern
 
 BANNER, SINK, SOURCE, RESET, FIN_FIRST, STALL, RELEASE = range(7001, 7008)
+UDP_TWICE = 7020  # answers each datagram twice, with the sender's address in front
 GIT = 8080
 
 events = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -163,6 +164,15 @@ def accept_for_ever(listener, serve):
         threading.Thread(target=handle, args=(serve, conn), daemon=True).start()
 
 
+def answer_datagrams(address):
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((address, UDP_TWICE))
+    while True:
+        data, peer = sock.recvfrom(65536)
+        for number in (b"first", b"second"):
+            sock.sendto(b"%d %s %s" % (peer[1], number, data), peer)
+
+
 def listen(port):
     listener = socket.create_server(
         ("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024
@@ -179,6 +189,8 @@ class GitServer(http.server.ThreadingHTTPServer):
 def main():
     for port, serve in SERVICES.items():
         threading.Thread(target=accept_for_ever, args=(listen(port), serve), daemon=True).start()
+    for address in sys.argv[3:]:
+        threading.Thread(target=answer_datagrams, args=(address,), daemon=True).start()
     git = GitServer(("::", GIT), GitHandler)
     print("ready", flush=True)
     git.serve_forever()

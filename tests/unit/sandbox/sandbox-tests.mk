@@ -5,4 +5,5 @@ check_PROGRAMS += \
 	tests/unit/sandbox/test_pathexec \
 	tests/unit/sandbox/test_preflight \
 	tests/unit/sandbox/test_proto \
+	tests/unit/sandbox/test_seccomp \
 	$(NULL)

@@ -61,7 +61,7 @@ static void test_choice_is_identity(void **state)
 	bool own = false;
 
 	(void)state;
-	assert_int_equal(idmap_choose(&map, &err), 0);
+	assert_int_equal(idmap_choose(&map, false, &err), 0);
 	for (const char *line = map.uid; *line; line = strchr(line, '\n') + 1) {
 		assert_int_equal(sscanf(line, "%u %u %u\n", &inside, &outside, &count),
 				 3);

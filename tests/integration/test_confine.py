@@ -1,0 +1,447 @@
+"""What the command may not do to the machine, what the engine gives up, --as-root, nesting."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+import pytest
+
+from conftest import PLAIN
+from lab import DNS, HOST4, HOST_LOOPBACK_PORT, NOBODY, OTHER_DNS, WEB
+from polling import poll
+from test_faults import Family, assert_one_sentence
+
+pytestmark = pytest.mark.skipif(PLAIN, reason="CHILDFLOW=plain")
+
+AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_VSOCK = 1, 2, 10, 16, 17, 40
+AS_ROOT = ["--as-root"]
+
+
+def fields(pid):
+    """/proc/PID/status as a dictionary."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
+@pytest.fixture(scope="session")
+def probe(lab):
+    source = pathlib.Path(__file__).parent / "guest" / "probe.c"
+    built = lab.top / "bin" / "probe"
+    subprocess.run(["gcc", "-static", "-O1", "-Wall", "-o", built, source], check=True)
+    return built
+
+
+@pytest.fixture
+def running(sandbox):
+    """Starts a command that runs until it reads a line, and waits for its "ready"."""
+    started = []
+
+    def start(script="read line", options=()):
+        process = sandbox.start("sh", "-c", f"echo ready; {script}", options=options, stdin=-1)
+        assert process.stdout.readline() == "ready\n", process.communicate()
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if not process.stdin.closed:
+            process.communicate("\n", timeout=30)
+
+
+def outcomes(text):
+    """{(name, number): outcome} of the probe's lines."""
+    words = [line.split() for line in text.splitlines()]
+    return {(name, int(number)): outcome for name, number, outcome in words}
+
+
+# --- the command ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def probed(lab, sandbox, running, probe):
+    """What the probe could do to its own init, and to supervisor and engine of its own run."""
+
+    def run(options=()):
+        process = running(f'read pids; exec {probe} $pids', options=options)
+        family = Family(process)
+        pids = (family.supervisor, family.engine)
+        out, err = process.communicate("%d %d\n" % pids, timeout=30)
+        assert process.returncode == 0, err
+        return outcomes(out), pids
+
+    return run
+
+
+@pytest.mark.parametrize("options", [[], AS_ROOT], ids=["plain", "as-root"])
+def test_probes(probed, options):
+    seen, outside = probed(options)
+    families = {number: result for (name, number), result in seen.items() if name == "socket"}
+    assert len(families) == 64
+    usable = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET}
+    assert families == {n: "EINVAL" if n in usable else "EAFNOSUPPORT" for n in range(64)}
+    assert seen["io_uring_setup", 0] == "ENOSYS"
+    for name in ("TIOCSTI", "TIOCSTI-high", "TIOCLINUX"):
+        assert seen[name, 0] == "EPERM"
+    init = {name: result for (name, number), result in seen.items() if number == 1}
+    init.pop("socket")
+    assert len(init) == 15 and set(init.values()) <= {"EPERM", "EACCES"}, init
+    for pid in outside:
+        there = {name: result for (name, number), result in seen.items() if number == pid}
+        assert len(there) == 16 and set(there.values()) <= {"ESRCH", "ENOENT"}, there
+
+
+def test_the_same_is_possible_outside(lab, outside, probe):
+    """Without childflow the probe gets through: its refusals above are childflow's."""
+    victim = outside.start("sleep", "1000")
+    try:
+        seen = outcomes(outside(probe, victim.pid).out)
+        for name in ("prlimit", "sched_setaffinity", "setpriority", "process_vm_readv", "kill"):
+            assert seen[name, victim.pid] in ("ok", "EFAULT"), name
+        assert seen["TIOCSTI", 0] == seen["TIOCLINUX", 0] == "EBADF"
+        assert seen["socket", AF_VSOCK] == "EINVAL"
+    finally:
+        victim.kill()
+        victim.communicate()
+
+
+def test_status_of_the_command(sandbox):
+    text = sandbox("cat", "/proc/self/status").out
+    status = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+    for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        assert int(status[name], 16) == 0
+
+
+def test_a_stopped_terminal_job_cant_be_typed_at(lab, sandbox):
+    """TIOCSTI on a terminal that is really there."""
+    script = r"""
+import fcntl, os, pty, termios
+master, slave = os.openpty()
+pid = os.fork()
+if pid == 0:
+    os.setsid()
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    try:
+        fcntl.ioctl(slave, termios.TIOCSTI, b"x")
+        print("typed", flush=True)
+    except OSError as error:
+        print(error.strerror, flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+"""
+    assert sandbox("/usr/bin/python3", "-c", script).out == "Operation not permitted\n"
+
+
+def test_sockets_of_the_system_bus_are_hidden(lab, sandbox):
+    mounts = "mount -t tmpfs -o mode=755 lab /run; mkdir /run/dbus; : >/run/dbus/system_bus_socket"
+    with lab.host_mounts(mounts) as space:
+        seen = sandbox("ls", "/run/dbus", "/var/run/dbus", space=space)
+        assert "system_bus_socket" not in seen.out and seen.status == 0, seen
+
+
+# --- the engine -------------------------------------------------------------------------------
+
+
+def sanitized(program):
+    return b"__asan_init" in pathlib.Path(program()[0]).read_bytes()
+
+
+def test_engine_gives_up_everything(lab, sandbox, running, program):
+    process = running()
+    engine = Family(process).engine
+    status = fields(engine)
+    for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        assert int(status[name], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+    limits = pathlib.Path(f"/proc/{engine}/limits").read_text()
+    assert re.search(r"(?m)^Max core file size +0 +0 ", limits)
+    if os.geteuid() == 0:  # what can't be dumped belongs to root
+        assert pathlib.Path(f"/proc/{engine}/environ").stat().st_uid == 0
+    if sanitized(program):
+        pytest.skip("sanitizers need files and all system calls")
+    assert status["Seccomp"] == "2"
+    mine = os.readlink("/proc/self/ns/user")
+    assert os.readlink(f"/proc/{engine}/ns/user") not in (
+        mine, os.readlink(f"/proc/{process.pid}/ns/user"),
+        os.readlink(f"/proc/{Family(process).init}/ns/user"),
+    )  # fmt: skip
+    for folder in ("root", "cwd"):
+        assert os.readlink(f"/proc/{engine}/{folder}") not in ("/", os.getcwd())
+        with pytest.raises(OSError):
+            os.listdir(f"/proc/{engine}/{folder}/")
+
+
+def test_descriptors_of_the_engine(running):
+    engine = Family(running()).engine
+    kinds = [os.readlink(file) for file in pathlib.Path(f"/proc/{engine}/fd").iterdir()]
+    kinds = sorted(re.sub(r":?\[\d+\]$", "", kind) for kind in kinds)
+    for kind in ("/dev/net/tun", "socket"):
+        assert kind in kinds
+    # stderr is a pipe here.
+    known = {"/dev/net/tun", "/dev/null", "socket", "pipe", "anon_inode:[eventfd]",
+             "anon_inode:[eventpoll]", "anon_inode", "anon_inode:[timerfd]"}  # fmt: skip
+    assert set(kinds) <= known, kinds
+    assert len(kinds) <= 20
+
+
+def test_a_system_call_that_kills_the_engine_is_named(running):
+    process = running("read line")
+    os.kill(Family(process).engine, signal.SIGSYS)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 125
+    assert "signal 31" in err and "system call" in err and err.count("\n") <= 2, err
+
+
+# --- the resolvers of the host ----------------------------------------------------------------
+
+
+@pytest.fixture
+def link_target(lab):
+    folder = lab.top / "run" / "resolv"
+    folder.mkdir(exist_ok=True)
+    yield folder
+    for file in folder.iterdir():
+        file.unlink()
+
+
+def write(file, server):
+    file.write_text(f"nameserver {server[4]}\n")
+
+
+def change_in_place(etc, folder):
+    write(etc / "resolv.conf", OTHER_DNS)
+
+
+def change_by_rename(etc, folder):
+    write(etc / "resolv.conf.new", OTHER_DNS)
+    (etc / "resolv.conf.new").rename(etc / "resolv.conf")
+
+
+def change_by_unlink(etc, folder):
+    (etc / "resolv.conf").unlink()
+    write(etc / "resolv.conf", OTHER_DNS)
+
+
+def change_to_symlink(etc, folder):
+    write(folder / "late", OTHER_DNS)
+    (etc / "resolv.conf").unlink()
+    (etc / "resolv.conf").symlink_to(folder / "late")
+
+
+def answers(process):
+    """Asks once: the address of www.example.net, by which the two servers differ."""
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return process.stdout.readline().strip()
+
+
+ASK = "while read line; do dig +short +tries=1 www.example.net A; done"
+
+
+@pytest.mark.parametrize("change", [
+    change_in_place, change_by_rename, change_by_unlink, change_to_symlink,
+], ids=lambda f: f.__name__)  # fmt: skip
+def test_new_resolvers_are_followed(lab, running, resolv_conf, link_target, change):
+    resolv_conf(f"nameserver {DNS[4]}")
+    process = running(ASK)
+    assert answers(process) == WEB[4]
+    change(lab.host.path("/etc"), link_target)
+    poll(lambda: answers(process) == NOBODY[4], "questions to the new server")
+    # And back again, by what the last change has made of the file.
+    resolv_conf(f"nameserver {DNS[4]}")
+    poll(lambda: answers(process) == WEB[4], "questions to the old server")
+
+
+def test_the_target_of_the_symlink_changes(lab, running, resolv_conf, link_target):
+    """As systemd-resolved does it: /etc/resolv.conf stays, its target is renamed over."""
+    etc = lab.host.path("/etc")
+    write(link_target / "stub", DNS)
+    (link_target / "middle").symlink_to("stub")
+    (etc / "resolv.conf").unlink()
+    (etc / "resolv.conf").symlink_to(link_target / "middle")
+    process = running(ASK)
+    assert answers(process) == WEB[4]
+    for server, expected in ((OTHER_DNS, NOBODY[4]), (DNS, WEB[4])):
+        write(link_target / "stub.new", server)
+        (link_target / "stub.new").rename(link_target / "stub")
+        poll(lambda: answers(process) == expected, "questions to the new server")
+    # Then the link in the middle is pointed elsewhere.
+    write(link_target / "other", OTHER_DNS)
+    (link_target / "next").symlink_to("other")
+    (link_target / "next").rename(link_target / "middle")
+    poll(lambda: answers(process) == NOBODY[4], "questions to the new server")
+
+
+def test_a_missing_file_changes_nothing(lab, running, resolv_conf):
+    resolv_conf(f"nameserver {DNS[4]}")
+    process = running(ASK)
+    (lab.host.path("/etc") / "resolv.conf").unlink()
+    assert answers(process) == WEB[4]
+    resolv_conf(f"nameserver {OTHER_DNS[4]}")
+    poll(lambda: answers(process) == NOBODY[4], "questions to the new server")
+
+
+def test_a_server_of_ones_own_is_kept(lab, running, resolv_conf):
+    """--dns: the host's changes are nobody's business. Read by the run without the option."""
+    resolv_conf(f"nameserver {DNS[4]}")
+    own, other = running(ASK, options=["--dns", DNS[4]]), running(ASK)
+    resolv_conf(f"nameserver {OTHER_DNS[4]}")
+    poll(lambda: answers(other) == NOBODY[4], "questions to the new server")
+    assert answers(own) == WEB[4]
+
+
+# --- as root ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def as_root(sandbox):
+    return lambda *argv, **how: sandbox(*argv, options=AS_ROOT, **how)
+
+
+def test_as_root_is_root(as_root):
+    seen = as_root("id", "-u")
+    assert (seen.status, seen.out) == (0, "0\n"), seen
+    assert as_root("id", "-g").out == "0\n"
+    status = as_root("cat", "/proc/self/status").out
+    field = {n: v for n, v in re.findall(r"(?m)^(\w+):\t(.*)$", status)}
+    assert field["NoNewPrivs"] == "1" and field["Seccomp"] == "2"
+    effective, sys_admin, net_admin = int(field["CapEff"], 16), 1 << 21, 1 << 12
+    assert effective & net_admin and not effective & sys_admin
+    assert not int(field["CapBnd"], 16) & sys_admin
+
+
+def test_as_root_owns_the_users_files(as_root, sandbox, outside):
+    file = sandbox.lab.homes[sandbox.who] / "by-root"
+    assert as_root("touch", file).status == 0
+    assert as_root("stat", "-c", "%u", file).out == "0\n"
+    assert outside("stat", "-c", "%u", file).out == outside("id", "-u").out
+
+
+def test_as_root_sets_up_its_network(as_root):
+    script = """
+        ip link add dummy0 type veth peer name dummy1
+        ip address add 10.9.9.1/24 dev dummy0; ip link set dummy0 up
+        ip -o address show dummy0; ip link set tap0 mtu 1400; ip -o link show tap0
+    """
+    seen = as_root("sh", "-ec", script)
+    assert seen.status == 0 and "10.9.9.1/24" in seen.out and "mtu 1400" in seen.out, seen
+
+
+def test_as_root_the_network_works(as_root, family):
+    seen = as_root("curl", "-sS", f"http://v{family}.example.net/hello")
+    assert (seen.status, seen.out) == (0, "hello from the internet\n"), seen
+
+
+UNMOUNTS = ["/etc", "/run/nscd", "/run/dbus", "/sys", "/proc"]
+
+
+@pytest.mark.parametrize("place", UNMOUNTS)
+def test_as_root_cant_uncover_anything(lab, sandbox, as_root, place):
+    mounts = """
+        mount -t tmpfs -o mode=755 lab /run
+        for d in nscd dbus; do mkdir /run/$d; : >/run/$d/socket; done
+    """
+    with lab.host_mounts(mounts) as space:
+        script = f"umount {place} || umount -l {place} || mount -o remount,rw {place}"
+        assert as_root("sh", "-c", script, space=space).status != 0
+        # A mount namespace of its own gets all mounts as one.
+        nested = f"unshare -Urm sh -c 'mount -t tmpfs x /mnt && {script}'"
+        seen = as_root("sh", "-c", nested, space=space)
+        assert seen.status != 0 and "unshare" not in seen.err and "/mnt" not in seen.err, seen
+        assert as_root("ls", "/run/nscd", "/run/dbus", space=space).out.count("socket") == 0
+
+
+def test_as_root_cant_take_the_tap(as_root):
+    script = """
+import fcntl, os, struct
+fd = os.open("/dev/net/tun", os.O_RDWR)
+try:
+    fcntl.ioctl(fd, 0x400454ca, struct.pack("16sH22x", b"tap0", 0x5002))
+    print("taken")
+except OSError as error:
+    print(error.strerror)
+"""
+    assert as_root("/usr/bin/python3", "-c", script).out == "Device or resource busy\n"
+
+
+LOOPBACKS = ["127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"]
+
+
+def test_as_root_the_hosts_loopback_is_out_of_reach(lab, sandbox, as_root):
+    """Not even with the child's own loopback taken away, so that the packets reach the tap."""
+    commands = "".join(
+        f"curl -g -sS -m 3 -o /dev/null 'http://{'[%s]' % a if ':' in a else a}:"
+        f"{HOST_LOOPBACK_PORT}/hello' && echo reached {a}\n" for a in LOOPBACKS
+    )
+    script = f"""
+        ip link set lo down; ip address flush dev lo
+        ip rule add pref 1 lookup main; ip rule del pref 0 2>/dev/null
+        ip -6 rule add pref 1 lookup main; ip -6 rule del pref 0 2>/dev/null
+        sysctl -qw net.ipv4.conf.all.route_localnet=1 net.ipv4.conf.tap0.route_localnet=1
+        ip route add 127.0.0.0/8 dev tap0 via $(ip route show default | cut -d' ' -f3) onlink
+        ip -6 route add ::1/128 dev tap0
+        {commands}
+        echo end
+    """
+    assert lab.run(["curl", "-sS", f"http://127.0.0.1:{HOST_LOOPBACK_PORT}/hello"]).status == 0
+    assert as_root("sh", "-c", script).out == "end\n"
+
+
+def test_as_root_forged_frames_go_nowhere(lab, as_root):
+    """SYNs from sources that aren't the child's; the last one, which is, shows that they left."""
+    mark = lab.wire.mark()
+    script = f"""
+        via=$(ip route show default | cut -d' ' -f3)
+        own=$(ip -o -4 address show tap0 | awk '{{ sub("/.*", "", $4); print $4 }}')
+        mac=$(ip neighbour show $via | grep -o 'lladdr [0-9a-f:]*' | cut -d' ' -f2)
+        exec /usr/bin/python3 {lab.top}/bin/rawframe.py $mac 80 \\
+            {HOST4} {WEB[4]} 127.0.0.1 {WEB[4]} {OTHER_DNS[4]} {WEB[4]} $own 127.0.0.1 \\
+            $own {NOBODY[4]}
+    """
+    seen = as_root("sh", "-c", script)
+    assert seen.out == "sent\n", seen
+    packets = [p for p in lab.wire.since(mark) if p.protocol == 6]
+    assert packets and {p.target for p in packets if p.source == HOST4} == {NOBODY[4]}
+
+
+# --- nested -----------------------------------------------------------------------------------
+
+
+def hello(*prefix):
+    return [*prefix, "curl", "-sS", "http://v4.example.net/hello"]
+
+
+def assert_hello(seen):
+    assert (seen.status, seen.out, seen.err) == (0, "hello from the internet\n", ""), seen
+
+
+def test_childflow_in_childflow(sandbox):
+    assert_one_sentence(sandbox(*hello(*sandbox.program())), "another childflow", "--as-root")
+
+
+def test_childflow_in_childflow_as_root(sandbox, as_root):
+    if sandbox.who == "root":
+        # Real root's /proc/sys is read-only inside, and the kernel allows no other one then.
+        assert_one_sentence(as_root(*sandbox.program(), "true"), "another childflow", "root")
+        return
+    assert_hello(as_root(*hello(*sandbox.program())))
+    assert_hello(as_root(*hello(*sandbox.program(*AS_ROOT))))
+
+
+UNSHARES = ["-Ur", "-U --map-current-user", "-Urpf --mount-proc"]
+
+
+@pytest.mark.parametrize("how", UNSHARES)
+def test_in_namespaces_of_other_tools(lab, sandbox, how):
+    assert_hello(lab.run(["unshare", *how.split(), *hello(*sandbox.program())], sandbox.who))
+    argv = ["unshare", *how.split(), *sandbox.program(*AS_ROOT), "id", "-u"]
+    seen = lab.run(argv, sandbox.who)
+    assert (seen.status, seen.out) == (0, "0\n"), seen
+
+
+def test_without_any_mapped_id(lab, sandbox):
+    """`unshare -U` alone: nobody is anybody there."""
+    argv = ["unshare", "-U", *sandbox.program(), "true"]
+    assert_one_sentence(lab.run(argv, sandbox.who), "namespaces", "uid_map")
