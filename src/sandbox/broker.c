@@ -129,8 +129,7 @@ static void look(struct broker *b)
 	if (!b->watching) {
 		log_warn("%s can't be watched (%s): its changes won't be followed",
 			 b->setup->resolvers_path, strerror(errno));
-		cleanup_fd_fn(&b->fd);
-		b->fd = -1;
+		broker_close(b);
 	}
 	close(old);
 	tell_engine(b);
@@ -192,4 +191,5 @@ void broker_event(struct broker *b)
 void broker_close(struct broker *b)
 {
 	cleanup_fd_fn(&b->fd);
+	b->fd = -1;
 }

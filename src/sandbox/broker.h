@@ -26,6 +26,7 @@ void broker_init(struct broker *b, const struct supervisor_setup *setup);
 /* When the command has started; `engine` is where news will be sent. */
 void broker_start(struct broker *b, int engine);
 void broker_event(struct broker *b);
+/* Before `engine` is closed, too. May be called twice. */
 void broker_close(struct broker *b);
 
 #endif

@@ -73,8 +73,9 @@ static int whole_map(const char *path, char out[static IDMAP_TEXT_MAX], struct e
 
 int idmap_choose(struct idmap *map, bool as_root, struct error *err)
 {
+	map->root = geteuid() == 0;
 	/* Others than root would become it on the host, too: their own ids are enough. */
-	map->whole = may_map_all() && (!as_root || geteuid() == 0);
+	map->whole = may_map_all() && (!as_root || map->root);
 	if (map->whole) {
 		if (whole_map("/proc/self/uid_map", map->uid, err) < 0)
 			return -1;

@@ -11,6 +11,7 @@
 
 struct idmap {
 	bool whole; /* every id the caller has; needs CAP_SETUID and CAP_SETGID outside */
+	bool root;  /* the caller is uid 0, who owns the kernel's files even without capabilities */
 	char uid[IDMAP_TEXT_MAX], gid[IDMAP_TEXT_MAX];
 };
 

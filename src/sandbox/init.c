@@ -128,7 +128,7 @@ static int set_up_view(const struct init *in, const struct netplan *plan,
 	const struct mounts_setup mounts = {
 		.etc = run->etc,
 		.etc_count = run->etc_count,
-		.guard_kernel = geteuid() == 0,
+		.guard_kernel = in->setup->backend->idmap.root,
 	};
 
 	if (mounts_set_up(&mounts, err) < 0 || ns_sysctls(plan, run->as_root, err) < 0)
@@ -142,7 +142,6 @@ static int set_up_world(const struct init *in, struct error *err)
 
 	if (set_up_process(in, err) < 0 || set_up_link(in, &plan, err) < 0)
 		return -1;
-	/* From here on we know who we are: an id that isn't mapped yet reads as "nobody". */
 	await_entered(in);
 	return set_up_view(in, &plan, err);
 }

@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "sandbox/preflight.h"
 
 #define STAGE "/sys"
 #define STAGE_ETC STAGE "/etc"
@@ -147,7 +148,10 @@ static int hide_resolvers(struct error *err)
 static int refused(const char *what, struct error *err)
 {
 	error_set(err, errno, "%s", what);
-	if (err->code == EPERM)
+	if (err->code == EPERM && preflight_inside_childflow())
+		error_cure(err, "This is inside another childflow, and it was started by root: "
+				"start the outer one as an ordinary user.");
+	else if (err->code == EPERM)
 		error_cure(err,
 			   "Parts of the old one are hidden, as container engines do it; "
 			   "the kernel then allows no new one. Unmask it (docker run "

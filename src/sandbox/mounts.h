@@ -17,7 +17,7 @@ struct etc_file {
 struct mounts_setup {
 	const struct etc_file *etc;
 	size_t etc_count;
-	bool guard_kernel; /* uid 0: owns the kernel's files even without capabilities */
+	bool guard_kernel; /* see mounts_guard_kernel() */
 };
 
 /*

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +58,7 @@ static bool looks_chrooted(void)
 	return !found;
 }
 
-static bool inside_childflow(void)
+bool preflight_inside_childflow(void)
 {
 	char name[32];
 
@@ -82,7 +81,7 @@ static int explain_limit(struct error *err)
 					  "user.max_%s_namespaces=10000 allows them.",
 					  limits[i]);
 	}
-	if (inside_childflow())
+	if (preflight_inside_childflow())
 		return error_cure(err,
 				  "This is inside another childflow, whose command may make "
 				  "no namespaces: start the outer one with --as-root.");

@@ -46,6 +46,7 @@
 /* What we grant engine and init beyond the time they were told. */
 #define PATIENCE_MS 3000
 #define MOMENT_MS 100
+#define DESCRIPTION_MAX 128
 /* How long a signal waits for the command to begin. */
 #define EARLY_END_MS 1000
 
@@ -117,18 +118,23 @@ static int signals_take(struct supervisor *sv, struct error *err)
 
 /* --- events --- */
 
-static void describe(int status, char out[static 64])
+static void describe(int status, char out[static DESCRIPTION_MAX])
 {
-	if (WIFSIGNALED(status))
-		snprintf(out, 64, "killed by signal %d (%s)", WTERMSIG(status),
-			 strsignal(WTERMSIG(status)));
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		snprintf(out, DESCRIPTION_MAX,
+			 "killed by signal %d, for a system call that it should not need: "
+			 "please report it",
+			 SIGSYS);
+	else if (WIFSIGNALED(status))
+		snprintf(out, DESCRIPTION_MAX, "killed by signal %d (%s)",
+			 WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
-		snprintf(out, 64, "exit status %d", WEXITSTATUS(status));
+		snprintf(out, DESCRIPTION_MAX, "exit status %d", WEXITSTATUS(status));
 }
 
 static void init_ended(struct supervisor *sv, int status)
 {
-	char how[64];
+	char how[DESCRIPTION_MAX];
 
 	describe(status, how);
 	error_set(&sv->err, 0,
@@ -156,12 +162,13 @@ static bool init_was_killed(struct supervisor *sv)
 static void on_engine_end(struct supervisor *sv)
 {
 	int status;
-	char how[64];
+	char how[DESCRIPTION_MAX];
 
 	/* Nobody needs the child's network any more: init can go while the engine goes. */
 	if (sv->phase == DRAINING)
 		kill(sv->tree.init_pid, SIGKILL);
 	status = tree_reap(&sv->tree.engine_pid);
+	broker_close(&sv->broker);
 	close(sv->tree.engine);
 	sv->tree.engine = -1;
 	if (sv->phase == DRAINING && status == 0) {
@@ -263,8 +270,9 @@ static void on_init(struct supervisor *sv)
 	}
 	switch (msg.type) {
 	case PROTO_STARTED:
-		if (sv->phase == STARTING)
-			sv->phase = RUNNING;
+		if (sv->phase != STARTING)
+			break;
+		sv->phase = RUNNING;
 		broker_start(&sv->broker, sv->tree.engine);
 		break;
 	case PROTO_STOPPED:
@@ -430,9 +438,9 @@ int supervisor_run(const struct supervisor_setup *setup, int *exit_code,
 		over_failed(&sv, SUPERVISOR_EXIT_FAILED);
 	listen_until_over(&sv);
 	/* Whatever the reason, nothing stays. */
+	broker_close(&sv.broker);
 	tree_end(&sv.tree);
 	terminal_restore();
-	broker_close(&sv.broker);
 	cleanup_fd_fn(&sv.signals);
 	*exit_code = sv.exit_code;
 	if (!sv.failed)

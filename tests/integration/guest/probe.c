@@ -87,6 +87,7 @@ int main(int argc, char **argv)
 	for (long family = 0; family < 64; family++)
 		tell("socket", family, socket(family, 15, 0));
 	tell("io_uring_setup", 0, syscall(SYS_io_uring_setup, 1, 0));
+	tell("clone3", 0, syscall(SYS_clone3, 0, 0));
 	tell("TIOCSTI", 0, ioctl(-1, TIOCSTI, "x"));
 	tell("TIOCLINUX", 0, ioctl(-1, TIOCLINUX, "x"));
 	tell("TIOCSTI-high", 0, syscall(SYS_ioctl, -1, TIOCSTI | 1UL << 32, "x"));
