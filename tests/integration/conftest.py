@@ -20,6 +20,12 @@ PLAIN = os.environ.get("CHILDFLOW") == "plain"
 TOOLS = """busybox curl dig dnsmasq gcc git go ip nginx nsenter openssl ping setpriv
     unshare""".split()
 
+# Started under nohup or in a script's background, we ignore signals, and so would every command
+# of ours: a shell can't trap what it was born to ignore.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+
 
 def lack_of_means():
     """Why the lab can't be made here, or None."""
