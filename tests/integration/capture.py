@@ -35,13 +35,17 @@ def parse_frame(frame):
     if kind == 0x0800:
         header = (frame[14] & 15) * 4
         source, target, protocol = frame[26:30], frame[30:34], frame[23]
+        later_fragment = int.from_bytes(frame[20:22], "big") & 0x1FFF
     elif kind == 0x86DD:
         header = 40
         source, target, protocol = frame[22:38], frame[38:54], frame[20]
+        later_fragment = False  # a fragment is a protocol of its own, 44
     else:
         return None
     packet = Packet(str(ipaddress.ip_address(source)), str(ipaddress.ip_address(target)), protocol)
     packet.data = frame[14 + header :]
+    if later_fragment:
+        return packet
     if protocol in (6, 17):
         packet.source_port, packet.target_port = struct.unpack("!HH", packet.data[:4])
     if protocol == 6:

@@ -39,6 +39,8 @@ DNS = {4: "93.184.216.53", 6: "2606:4700:10::53"}
 OTHER_DNS = {4: "93.184.216.54", 6: "2606:4700:10::54"}
 NOBODY = {4: "93.184.216.99", 6: "2606:4700:10::99"}  # a machine without any server
 HOLE = {4: "93.184.217.1", 6: "2606:4700:99::1"}  # swallows what is sent to it
+FAR = {4: "93.184.220.1", 6: "2606:4700:97::1"}  # a datagram server behind a narrow link
+FAR_MTU = 1400
 
 # Addresses that can't be reached, by what the internet's router answers ...
 ROUTER_UNREACHABLE = {4: "93.184.217.2", 6: "2606:4700:98::2"}  # no such neighbour
@@ -241,6 +243,23 @@ class Lab:
                      f"ip route add unreachable {HOST_UNREACHABLE[4]}; "
                      f"ip route add prohibit {HOST_PROHIBITED[4]}")
         self.add_host_ipv6()
+        self._make_far(enter)
+
+    def _make_far(self, enter):
+        """A third namespace, behind the internet's router and a link of less than 1500."""
+        self.far = Space(enter, "--net", "--mount", "--propagation", "private")
+        self.spaces.append(self.far)
+        self.internet.sh(f"""
+            ip link add far mtu {FAR_MTU} type veth peer name near mtu {FAR_MTU} netns {self.far.pid}
+            ip link set far up; ip address add 93.184.220.2/24 dev far
+            ip -6 address add 2606:4700:97::2/64 dev far nodad
+        """)
+        self.far.sh(f"""
+            ip link set lo up; ip link set near up
+            ip address add {FAR[4]}/24 dev near; ip route add default via 93.184.220.2
+            ip -6 address add {FAR[6]}/64 dev near nodad
+            ip -6 route add default via 2606:4700:97::2
+        """)
 
     def add_host_ipv6(self):
         self.host.sh(f"ip -6 address add {HOST6}/64 dev eth0 nodad; "
@@ -268,6 +287,9 @@ class Lab:
         self.events.touch()
         server = [PYTHON, self.top / "bin/server.py", self.events, self.top / "www"]
         self._serve_ready(self.internet, [*server, *WEB.values()])
+        datagrams = [PYTHON, self.top / "bin/udp_server.py"]
+        self._serve_ready(self.internet, [*datagrams, *WEB.values()])
+        self._serve_ready(self.far, [*datagrams, *FAR.values()])
         for loopback in ("127.0.0.1", "::1"):
             command = ["-m", "http.server", "--bind", loopback, "--directory", self.top / "www"]
             self._serve(self.host, [PYTHON, *command, HOST_LOOPBACK_PORT],
@@ -362,7 +384,7 @@ class Lab:
 
     def strangers_on_the_wire(self):
         """Sources of packets, since the lab began, that belong to neither of its sides."""
-        known = {HOST4, HOST6, ROUTER4, ROUTER6, *address_list()}
+        known = {HOST4, HOST6, ROUTER4, ROUTER6, *FAR.values(), *address_list()}
         sources = {p.source for p in self.wire.since(capture.FILE_HEADER_SIZE)}
         return {s for s in sources - known if not s.startswith(("fe80:", "::"))}
 
