@@ -6,14 +6,20 @@
  * or send on any connection from within its callbacks without lwIP being on the stack.
  *
  * Child to remote: the bytes of a segment are offered to the owner straight from the frame.
- * What it does not take is copied into chunks and its window is not given back, so at most
- * TCP_WND bytes wait per connection and a slow remote closes the child's window. When the
- * child resets, what it was acknowledged is still delivered before the owner hears of it.
+ * What it does not take is copied into chunks and its window is not given back, so a slow
+ * remote closes the child's window. That begins at 64 KiB and grows to TCP_WND with what the
+ * remote takes at once. When the child resets, what it was acknowledged is still delivered
+ * before the owner hears of it.
  *
  * Remote to child: counted buffers are queued without a copy (small pieces are copied, they
  * would pin 64 KiB each) and released by stream offset as the child acknowledges. pcb->mss
  * is raised to a whole buffer once the SYN is parsed: lwIP then builds one super-segment per
  * buffer, which stack.c sends with the child's real MSS as gso_size.
+ *
+ * Memory: `held` in struct stack is the sum of what connections keep in both directions.
+ * The more it is, the less each may add to it (share); those whose readers are quick keep
+ * next to nothing and don't notice. The delay of the world outside is not our matter: it is
+ * the host's sockets that hold a window for it, and they grow as the host's own do.
  *
  * Acknowledgements: TF_ACK_DELAY is cleared before each segment, so that lwIP never
  * acknowledges every second one; the flush at the end of the batch sends one for all.
@@ -30,9 +36,12 @@
 #include "netif/stack_tcp.h"
 
 /* Below this a piece is copied: cheaper than holding a 64 KiB buffer for it. */
-#define COPY_BELOW 8192
+#define COPY_BELOW 16384
 /* Chunks for what the remote would not take; small segments share one. */
 #define CHUNK_MIN 4096
+#define WINDOW_FIRST 65535
+#define SHARE_SOFT 65536
+#define SHARE_HARD 8192
 
 struct rx_chunk {
 	struct rx_chunk *next;
@@ -43,6 +52,29 @@ struct rx_chunk {
 static struct conn *to_conn(struct channel *ch)
 {
 	return container_of(ch, struct conn, ch);
+}
+
+/* --- memory --- */
+
+/* What the connection may hold in one direction, as things stand. */
+static size_t share(const struct conn *c)
+{
+	size_t held = c->st->held;
+
+	return held < CONN_HELD_SOFT ? TCP_WND :
+	       held < CONN_HELD_HARD ? SHARE_SOFT :
+				       SHARE_HARD;
+}
+
+bool conn_is_glutted(const struct conn *c)
+{
+	return c->rx_head && c->st->held >= CONN_HELD_MAX;
+}
+
+static void tx_acked(struct conn *c, size_t len)
+{
+	c->tx_acked += len;
+	c->st->held -= len;
 }
 
 /* --- mount --- */
@@ -76,7 +108,8 @@ static void tx_release(struct conn *c, uint64_t offset)
 static void lost_pcb(struct conn *c)
 {
 	c->pcb = NULL;
-	tx_release(c, c->tx_queued);
+	tx_acked(c, c->tx_queued - c->tx_acked);
+	tx_release(c, c->tx_acked);
 	stack_tcp_forget(c);
 	stack_tcp_tick(c, false);
 	/* After both FINs the end is the expected one. */
@@ -122,7 +155,7 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 	struct conn *c = arg;
 
 	(void)pcb;
-	c->tx_acked += len;
+	tx_acked(c, len);
 	return ERR_OK;
 }
 
@@ -141,6 +174,9 @@ void conn_open(struct conn *c, struct tcp_pcb *pcb)
 	pcb->mss = BUF_CAP;
 	/* A SYN with a window of 0 or 1 would make tcp_write() assert on its half. */
 	pcb->snd_wnd_max = MAX(pcb->snd_wnd_max, 2920u);
+	c->rx_window = WINDOW_FIRST;
+	pcb->rcv_wnd = pcb->rcv_ann_wnd = MIN(pcb->rcv_wnd, (tcpwnd_size_t)WINDOW_FIRST);
+	pcb->rcv_ann_right_edge = pcb->rcv_nxt + pcb->rcv_ann_wnd;
 	tcp_nagle_disable(pcb);
 	tcp_arg(pcb, c);
 	tcp_recv(pcb, on_recv);
@@ -150,6 +186,12 @@ void conn_open(struct conn *c, struct tcp_pcb *pcb)
 
 /* --- child to remote --- */
 
+static void rx_count(struct conn *c, ssize_t n)
+{
+	c->rx_stored += n;
+	c->st->held += n;
+}
+
 static bool rx_store(struct conn *c, const uint8_t *data, size_t len)
 {
 	struct rx_chunk *k = c->rx_tail;
@@ -158,6 +200,7 @@ static bool rx_store(struct conn *c, const uint8_t *data, size_t len)
 	if (n) {
 		memcpy(k->data + k->end, data, n);
 		k->end += n;
+		rx_count(c, n);
 		data += n;
 		len -= n;
 	}
@@ -168,6 +211,7 @@ static bool rx_store(struct conn *c, const uint8_t *data, size_t len)
 		return false;
 	*k = (struct rx_chunk){ .end = len, .cap = MAX(len, (size_t)CHUNK_MIN) };
 	memcpy(k->data, data, len);
+	rx_count(c, len);
 	if (c->rx_tail)
 		c->rx_tail->next = k;
 	else
@@ -185,6 +229,7 @@ static void rx_drop(struct conn *c)
 		free(k);
 	}
 	c->rx_tail = NULL;
+	rx_count(c, -(ssize_t)c->rx_stored);
 }
 
 static size_t offer(struct conn *c, const uint8_t *data, size_t len)
@@ -193,7 +238,6 @@ static size_t offer(struct conn *c, const uint8_t *data, size_t len)
 	size_t n = c->ch.up->on_data(c->ch.ctx, &iov, 1, NULL);
 
 	assert(n <= len);
-	c->taken += n;
 	return n;
 }
 
@@ -213,8 +257,10 @@ static void take_new(struct conn *c)
 
 	assert(!p->next);
 	conn_dirty(c);
-	if (!c->rx_head)
+	if (!c->rx_head) {
 		n = offer(c, data, len);
+		c->rx_window = MIN(c->rx_window + n, (size_t)TCP_WND);
+	}
 	if (n < len && c->state == CONN_OPEN && !rx_store(c, data + n, len - n) &&
 	    c->pcb) {
 		rx_drop(c);
@@ -248,6 +294,7 @@ static void conn_recv(struct channel *ch)
 		conn_dirty(c);
 		if (c->state != CONN_OPEN)
 			return;
+		rx_count(c, -(ssize_t)n);
 		k->begin += n;
 		if (k->begin < k->end)
 			return;
@@ -275,6 +322,24 @@ static void tx_hold(struct conn *c, struct buf *b)
 	b->end = c->tx_queued;
 }
 
+/* 0 until a good part of the share is free: what goes then makes whole segments. */
+static size_t tx_room(const struct conn *c)
+{
+	size_t max = share(c), queued = c->tx_queued - c->tx_acked;
+	size_t room = queued < max ? MIN(max - queued, (size_t)c->pcb->snd_buf) : 0;
+
+	return room >= max / 4 ? room : 0;
+}
+
+static size_t conn_room(struct channel *ch)
+{
+	struct conn *c = to_conn(ch);
+	size_t room = c->pcb && !c->shut ? tx_room(c) : c->rx_head ? 0 : BUF_CAP;
+
+	c->tx_blocked |= !room;
+	return room;
+}
+
 /* Returns ERR_OK with *done raised by what was queued. */
 static err_t write_one(struct conn *c, const uint8_t *data, size_t len, struct buf *owner,
 		       size_t *done)
@@ -290,6 +355,7 @@ static err_t write_one(struct conn *c, const uint8_t *data, size_t len, struct b
 		if (e != ERR_OK)
 			return e;
 		c->tx_queued += n;
+		c->st->held += n;
 		if (!copy)
 			tx_hold(c, owner);
 		*done += n;
@@ -386,6 +452,7 @@ const struct channel_ops conn_channel_ops = {
 	.shut = conn_shut,
 	.close = conn_close,
 	.unacked = conn_unacked,
+	.room = conn_room,
 };
 
 void conn_notify(struct conn *c)
@@ -400,29 +467,36 @@ void conn_notify(struct conn *c)
 	if (c->abort_when_acked && c->pcb && c->tx_acked == c->tx_queued)
 		abort_pcb(c, ECONNRESET);
 	tell_end(c);
-	if (c->state == CONN_OPEN && c->tx_blocked && c->pcb &&
-	    c->pcb->snd_buf >= TCP_SND_BUF / 4) {
+	if (c->state == CONN_OPEN && c->tx_blocked && c->pcb && tx_room(c)) {
 		c->tx_blocked = false;
 		c->ch.up->on_drain(c->ch.ctx);
 	}
 }
 
-/* Gives the window back for what the owner took, and acknowledges. */
+/* What the child may send beyond what is stored. */
+static size_t window_wanted(const struct conn *c)
+{
+	size_t max = MIN(MIN(c->rx_window, share(c)), (size_t)TCP_WND_MAX(c->pcb));
+
+	return max > c->rx_stored && c->state == CONN_OPEN ? max - c->rx_stored : 0;
+}
+
+/* Opens the window as far as it goes, and acknowledges. */
 static void acknowledge(struct conn *c)
 {
 	struct tcp_pcb *pcb = c->pcb;
+	size_t wanted = window_wanted(c);
 	uint32_t announced;
 
 	conn_mount(c);
-	while (c->taken) {
-		u16_t n = MIN(c->taken, (size_t)0xffff);
-
-		tcp_recved(pcb, n);
-		c->taken -= n;
-	}
+	/* lwIP announces no step that is smaller than a segment. */
+	pcb->mss = c->mss;
+	while (pcb->rcv_wnd < wanted)
+		tcp_recved(pcb, MIN(wanted - pcb->rcv_wnd, (size_t)0xffff));
+	pcb->mss = BUF_CAP;
 	announced = pcb->rcv_ann_right_edge - pcb->rcv_nxt;
 	if ((pcb->flags & TF_ACK_DELAY) ||
-	    (announced < TCP_WND_UPDATE_THRESHOLD && pcb->rcv_ann_wnd > announced)) {
+	    (announced < wanted / 2 && pcb->rcv_ann_wnd > announced)) {
 		tcp_ack_now(pcb);
 		tcp_output(pcb);
 	}

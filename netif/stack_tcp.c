@@ -368,6 +368,8 @@ void stack_tcp_input(struct stack *st, const struct packet *pkt)
 	c = find(st->tcp, &pkt->dst, pkt->l4[2] << 8 | pkt->l4[3],
 		 pkt->l4[0] << 8 | pkt->l4[1]);
 	if (c && c->state != CONN_PARKED) {
+		if (pkt->l4_len > tcp_hlen && conn_is_glutted(c))
+			return stack_drop(st, STACK_DROP_FULL);
 		feed(c, pkt, tcp_hlen);
 	} else if (c) {
 		if (flags & TH_RST) {

@@ -39,7 +39,8 @@ struct conn {
 
 	/* Child to remote: what on_data did not take. */
 	struct rx_chunk *rx_head, *rx_tail;
-	size_t taken; /* bytes whose window is still to be given back */
+	size_t rx_stored; /* bytes in the chunks */
+	size_t rx_window; /* grows with what the remote takes at once */
 	bool eof, eof_told, failed, failed_told, timer_alive;
 	int err;
 
@@ -50,6 +51,15 @@ struct conn {
 
 	struct pbuf *rx_new; /* what the running tcp_input() has brought */
 };
+
+/* Above these sums a connection may hold the less, in each direction; a segment that would
+ * be stored beyond the last one is not taken at all, and the child sends it again later. */
+#define CONN_HELD_SOFT ((size_t)48 << 20)
+#define CONN_HELD_HARD ((size_t)96 << 20)
+#define CONN_HELD_MAX ((size_t)128 << 20)
+
+/* Would storing the segment's data go beyond all bounds? */
+bool conn_is_glutted(const struct conn *c);
 
 /* lwIP sees only the mounted connection; every call into lwIP about one stands between. */
 void conn_mount(struct conn *c);

@@ -34,6 +34,8 @@ struct channel_ops {
 	void (*close)(struct channel *ch, int err);
 	/* Bytes taken by send() that the peer has not acknowledged yet. */
 	size_t (*unacked)(struct channel *ch);
+	/* How many bytes are worth reading for send(); after 0 on_drain() comes. */
+	size_t (*room)(struct channel *ch);
 };
 
 struct channel_up {
@@ -41,6 +43,9 @@ struct channel_up {
 	void (*on_drain)(void *ctx);
 	void (*on_eof)(void *ctx);
 	void (*on_closed)(void *ctx, int err);
+	/* How many bytes on_data() would take; after 0 recv() comes. A far channel asks before
+	 * it reads, so that what nobody wants yet stays in the host's socket. */
+	size_t (*room)(void *ctx);
 };
 
 struct channel {

@@ -43,7 +43,7 @@ struct sock {
 	int fd;
 	enum sock_state state;
 	bool reading; /* the owner has asked for bytes, and has not been full since */
-	bool readable, writable, hung_up, eof, write_blocked;
+	bool readable, writable, hung_up, eof, write_blocked, has_sent, nodelay;
 	unsigned parted_ms;
 	struct buf *rest; /* what the owner did not take */
 	size_t rest_begin, rest_end;
@@ -182,20 +182,26 @@ static bool offer(struct sock *s, struct buf *b, size_t begin, size_t end)
 /* Reads one buffer. False when reading must stop for now. */
 static bool read_one(struct sock *s)
 {
-	struct buf *b = buf_new();
+	size_t room = MIN(s->ch.up->room(s->ch.ctx), (size_t)BUF_CAP);
+	struct buf *b;
 	bool more;
 	ssize_t n;
 	int err;
 
+	if (!room) {
+		s->reading = false;
+		return false;
+	}
+	b = buf_new();
 	if (!b) {
 		fail(s, ENOMEM);
 		return false;
 	}
-	n = recv(s->fd, b->data, BUF_CAP, 0);
+	n = recv(s->fd, b->data, room, 0);
 	err = errno;
 	if (n > 0) {
 		/* A short read has emptied the socket, unless its end is behind it. */
-		s->readable = n == BUF_CAP || s->hung_up;
+		s->readable = (size_t)n == room || s->hung_up;
 		more = offer(s, b, 0, n);
 		buf_unref(b);
 		return more;
@@ -242,6 +248,27 @@ static void sock_recv(struct channel *ch)
 		poller_again(s->set->poller, &s->source);
 }
 
+/* Small pieces must not wait for an acknowledgement of those before (Nagle's algorithm, RFC
+ * 9293 3.7.4); the first has none before it, and is the only one of many connections. */
+static void before_send(struct sock *s)
+{
+	int one = 1;
+
+	if (s->has_sent && !s->nodelay) {
+		setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		s->nodelay = true;
+	}
+	s->has_sent = true;
+}
+
+static size_t sock_room(struct channel *ch)
+{
+	struct sock *s = of_channel(ch);
+
+	s->write_blocked |= !s->writable;
+	return s->writable ? SIZE_MAX : 0;
+}
+
 static ssize_t sock_send(struct channel *ch, const struct iovec *iov, int n,
 			 struct buf *owner)
 {
@@ -255,6 +282,7 @@ static ssize_t sock_send(struct channel *ch, const struct iovec *iov, int n,
 		s->write_blocked = true;
 		return 0;
 	}
+	before_send(s);
 	for (int i = 0; i < n; i++)
 		len += iov[i].iov_len;
 	r = n == 1 ? send(s->fd, iov->iov_base, len, MSG_NOSIGNAL) :
@@ -293,6 +321,7 @@ static size_t sock_unacked(struct channel *ch)
 
 static const struct channel_ops sock_ops = {
 	.send = sock_send,
+	.room = sock_room,
 	.recv = sock_recv,
 	.shut = sock_shut,
 	.close = sock_close,
@@ -301,12 +330,13 @@ static const struct channel_ops sock_ops = {
 
 /* --- connect --- */
 
-static void on_connected(struct sock *s)
+static void on_connected(struct sock *s, bool failed)
 {
 	int err = 0;
 	socklen_t len = sizeof(err);
 
-	getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &len);
+	if (failed)
+		getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &len);
 	if (err) {
 		dispose(s);
 		s->done(s->ctx, NULL, err);
@@ -324,7 +354,7 @@ static void on_ready(struct poll_source *source, uint32_t events)
 	s->hung_up |= !!(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
 	s->writable |= !!(events & (EPOLLOUT | EPOLLHUP | EPOLLERR));
 	if (s->state == SOCK_CONNECTING && (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)))
-		on_connected(s);
+		on_connected(s, events & (EPOLLHUP | EPOLLERR));
 	if (s->state == SOCK_OPEN && s->writable && s->write_blocked) {
 		s->write_blocked = false;
 		s->ch.up->on_drain(s->ch.ctx);
@@ -340,14 +370,13 @@ struct dial_result sock_connect(struct sock_set *set, const struct endpoint *to,
 	socklen_t len = endpoint_to_sockaddr(to, &sa);
 	struct sock *s = calloc(1, sizeof(*s));
 	cleanup_fd int fd = -1;
-	int one = 1, r;
+	int r;
 
 	if (!s)
 		return (struct dial_result){ .err = ENOMEM };
 	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		goto fail_socket;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	r = connect(fd, (struct sockaddr *)&sa, len);
 	if (r < 0 && errno != EINPROGRESS)
 		goto fail_socket;

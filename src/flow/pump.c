@@ -29,6 +29,13 @@ static size_t on_data(void *ctx, const struct iovec *iov, int n, struct buf *own
 	return r;
 }
 
+static size_t room(void *ctx)
+{
+	struct channel *to = peer_of(ctx)->ch;
+
+	return to->ops->room(to);
+}
+
 static void on_drain(void *ctx)
 {
 	struct channel *other = peer_of(ctx)->ch;
@@ -41,9 +48,10 @@ static void on_eof(void *ctx)
 	struct pump_side *from = ctx, *to = peer_of(from);
 
 	from->eof = true;
-	to->ch->ops->shut(to->ch);
 	if (to->eof)
-		end(from->pump, 0);
+		end(from->pump, 0); /* closing is shutting, and one call less */
+	else
+		to->ch->ops->shut(to->ch);
 }
 
 static void on_closed(void *ctx, int err)
@@ -53,6 +61,7 @@ static void on_closed(void *ctx, int err)
 
 static const struct channel_up pump_up = {
 	.on_data = on_data,
+	.room = room,
 	.on_drain = on_drain,
 	.on_eof = on_eof,
 	.on_closed = on_closed,

@@ -60,7 +60,13 @@ static void on_closed(void *ctx, int err)
 	t.close_err = err;
 }
 
-static const struct channel_up up = { on_data, on_drain, on_eof, on_closed };
+static size_t room(void *ctx)
+{
+	(void)ctx;
+	return t.budget;
+}
+
+static const struct channel_up up = { on_data, on_drain, on_eof, on_closed, room };
 
 static void on_dialed(void *ctx, struct channel *far, int err)
 {

@@ -87,8 +87,14 @@ static size_t ch_unacked(struct channel *ch)
 	return of(ch)->unacked;
 }
 
-static const struct channel_ops ch_ops = { ch_send, ch_recv, ch_shut, ch_close,
-					   ch_unacked };
+static size_t ch_room(struct channel *ch)
+{
+	(void)ch;
+	return SIZE_MAX;
+}
+
+static const struct channel_ops ch_ops = { ch_send,  ch_recv,	 ch_shut,
+					   ch_close, ch_unacked, ch_room };
 
 static size_t data_from(struct fake_channel *f, const char *text)
 {
