@@ -325,11 +325,6 @@ static void rx_pbuf_free(struct pbuf *p)
 	(void)p; /* its memory is the frame's, its struct the stack's */
 }
 
-static void before_block(uv_prepare_t *h)
-{
-	stack_flush(container_of(h, struct stack, before_block));
-}
-
 struct stack *stack_new(uv_loop_t *loop, struct link *link, const struct netplan *plan,
 			const struct stack_up *up)
 {
@@ -360,8 +355,6 @@ struct stack *stack_new(uv_loop_t *loop, struct link *link, const struct netplan
 		free(st);
 		return NULL;
 	}
-	uv_prepare_init(loop, &st->before_block);
-	uv_prepare_start(&st->before_block, before_block);
 	link_receiver_set(link, on_rx, st);
 	return st;
 }
@@ -388,7 +381,6 @@ const uint64_t *stack_drops(const struct stack *st)
 
 void stack_close(struct stack *st)
 {
-	uv_close((uv_handle_t *)&st->before_block, NULL);
 	stack_tcp_close(st);
 	stack_udp_close(st);
 }

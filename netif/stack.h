@@ -35,8 +35,8 @@ struct stack_up {
 struct stack *stack_new(uv_loop_t *loop, struct link *link, const struct netplan *plan,
 			const struct stack_up *up);
 
-/* Acknowledges, sends what waits, frees what is finished. Runs by itself before the loop
- * blocks; for tests. */
+/* Acknowledges, sends what waits, frees what is finished. To be called before the loop
+ * sleeps. */
 void stack_flush(struct stack *st);
 
 /* One tick of lwIP's 250 ms clock. Runs by itself while a connection needs it; for tests. */

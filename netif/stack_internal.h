@@ -21,8 +21,7 @@ struct stack {
 	struct dgram_table *dgram;
 	struct reass *reass;
 	uint16_t udp_gso_size; /* of the datagrams lwIP is just sending; 0 for a single one */
-	size_t held; /* bytes that all connections keep for slow readers */
-	uv_prepare_t before_block;
+	size_t held;	       /* bytes that all connections keep for slow readers */
 	uint64_t drops[STACK_DROP_COUNT];
 	/* The packet being read, as lwIP wants it. */
 	struct pbuf_custom rx_pbuf;

@@ -10,7 +10,8 @@
 
 struct tap {
 	struct link link;
-	uv_poll_t poll;
+	struct poller *poller;
+	struct poll_source source;
 	int fd;
 	bool gone;
 	void (*on_gone)(void *ctx, int err);
@@ -51,9 +52,7 @@ bool tap_drain(struct tap *tap)
 			return false;
 		if (r < (ssize_t)sizeof(tap->rx.vh)) {
 			tap->gone = true;
-			uv_poll_stop(&tap->poll);
-			if (tap->on_gone)
-				tap->on_gone(tap->ctx, r < 0 ? errno : EIO);
+			tap->on_gone(tap->ctx, r < 0 ? errno : EIO);
 			return false;
 		}
 		link_rx(&tap->link, &tap->rx.vh, tap->rx.frame, r - sizeof(tap->rx.vh));
@@ -61,28 +60,22 @@ bool tap_drain(struct tap *tap)
 	return true;
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+static void on_readable(struct poll_source *source, uint32_t events)
 {
-	(void)status;
 	(void)events;
-	tap_drain(container_of(poll, struct tap, poll));
+	tap_drain(container_of(source, struct tap, source));
 }
 
-struct tap *tap_new(uv_loop_t *loop, int fd, int *err)
+struct tap *tap_new(struct poller *poller, int fd)
 {
 	struct tap *tap = calloc(1, sizeof(*tap));
 
-	if (!tap) {
-		*err = -ENOMEM;
+	if (!tap)
 		return NULL;
-	}
 	link_init(&tap->link, &tap_driver);
+	tap->poller = poller;
+	tap->source.on_ready = on_readable;
 	tap->fd = fd;
-	*err = uv_poll_init(loop, &tap->poll, fd);
-	if (*err) {
-		free(tap);
-		return NULL;
-	}
 	return tap;
 }
 
@@ -91,22 +84,15 @@ struct link *tap_link(struct tap *tap)
 	return &tap->link;
 }
 
-void tap_start(struct tap *tap, void (*on_gone)(void *ctx, int err), void *ctx)
+int tap_start(struct tap *tap, void (*on_gone)(void *ctx, int err), void *ctx)
 {
 	tap->on_gone = on_gone;
 	tap->ctx = ctx;
-	uv_poll_start(&tap->poll, UV_READABLE, on_readable);
-}
-
-static void on_closed(uv_handle_t *h)
-{
-	struct tap *tap = container_of((uv_poll_t *)h, struct tap, poll);
-
-	close(tap->fd);
-	free(tap);
+	return poller_add_level(tap->poller, &tap->source, tap->fd);
 }
 
 void tap_close(struct tap *tap)
 {
-	uv_close((uv_handle_t *)&tap->poll, on_closed);
+	close(tap->fd);
+	poller_retire(tap->poller, &tap->source, tap);
 }

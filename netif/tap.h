@@ -2,21 +2,20 @@
 #ifndef NETIF_TAP_H
 #define NETIF_TAP_H
 
-#include <uv.h>
-
+#include "base/poller.h"
 #include "netif/link.h"
 
 struct tap;
 
-/* Takes fd over. Reads begin with tap_start(). NULL without memory; *err is then -errno. */
-struct tap *tap_new(uv_loop_t *loop, int fd, int *err);
+/* Takes fd over. Reads begin with tap_start(). NULL without memory. */
+struct tap *tap_new(struct poller *poller, int fd);
 struct link *tap_link(struct tap *tap);
 
-/* on_gone is called once when the device can't be read any more. */
-void tap_start(struct tap *tap, void (*on_gone)(void *ctx, int err), void *ctx);
+/* on_gone is called once when the device can't be read any more. 0 or -errno. */
+int tap_start(struct tap *tap, void (*on_gone)(void *ctx, int err), void *ctx);
 /* Reads what is there now; true when it stopped at its bound and more may be left. */
 bool tap_drain(struct tap *tap);
-/* Frees the tap when the loop has run its close callback. */
+/* Before the poller is closed, which frees the tap. */
 void tap_close(struct tap *tap);
 
 #endif

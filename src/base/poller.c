@@ -2,48 +2,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-/* Rounds of epoll_wait per wake-up: the tap gets its turn. */
-#define ROUNDS 4
-
-static void on_poll(uv_poll_t *poll, int status, int events)
+static void on_libuv(struct poll_source *s, uint32_t events)
 {
-	struct poller *p = container_of(poll, struct poller, poll);
-
-	(void)status;
 	(void)events;
-	for (int round = 0; round < ROUNDS; round++) {
-		p->count = epoll_wait(p->fd, p->events, POLLER_EVENTS, 0);
-		for (p->next = 0; p->next < p->count;) {
-			struct epoll_event *e = &p->events[p->next++];
-			struct poll_source *s = e->data.ptr;
-
-			if (s)
-				s->on_ready(s, e->events);
-		}
-		if (p->count < POLLER_EVENTS)
-			break;
-	}
-	p->count = p->next = 0;
-}
-
-static void on_idle(uv_idle_t *idle)
-{
-	struct poller *p = container_of(idle, struct poller, idle);
-
-	if (list_empty(&p->again)) {
-		uv_idle_stop(idle);
-		return;
-	}
-	list_add_tail(&p->again, &p->turn_end);
-	while (p->again.next != &p->turn_end) {
-		struct poll_source *s = list_entry(p->again.next, struct poll_source,
-						   again);
-
-		list_del(&s->again);
-		s->on_ready(s, 0);
-	}
-	list_del(&p->turn_end);
+	container_of(s, struct poller, libuv)->libuv_is_ready = true;
 }
 
 static void free_retired(struct poller *p)
@@ -57,65 +21,113 @@ static void free_retired(struct poller *p)
 	}
 }
 
-static void on_prepare(uv_prepare_t *prepare)
+static void tell_events(struct poller *p)
 {
-	free_retired(container_of(prepare, struct poller, prepare));
-}
+	for (p->next = 0; p->next < p->count;) {
+		struct epoll_event *e = &p->events[p->next++];
+		struct poll_source *s = e->data.ptr;
 
-int poller_init(struct poller *p, uv_loop_t *loop)
-{
-	int r;
-
-	p->next = p->count = 0;
-	list_init(&p->again);
-	list_init(&p->retired);
-	list_init(&p->turn_end);
-	p->fd = epoll_create1(EPOLL_CLOEXEC);
-	if (p->fd < 0)
-		return -errno;
-	r = uv_poll_init(loop, &p->poll, p->fd);
-	if (r) {
-		close(p->fd);
-		return r;
+		if (s)
+			s->on_ready(s, e->events);
 	}
-	uv_idle_init(loop, &p->idle);
-	uv_prepare_init(loop, &p->prepare);
-	uv_prepare_start(&p->prepare, on_prepare);
-	uv_poll_start(&p->poll, UV_READABLE, on_poll);
-	return 0;
+	p->count = p->next = 0;
 }
 
-static void on_closed(uv_handle_t *h)
+static void tell_again(struct poller *p)
 {
-	close(container_of((uv_poll_t *)h, struct poller, poll)->fd);
+	if (list_empty(&p->again))
+		return;
+	list_add_tail(&p->again, &p->turn_end);
+	while (p->again.next != &p->turn_end) {
+		struct poll_source *s = list_entry(p->again.next, struct poll_source,
+						   again);
+
+		list_del(&s->again);
+		s->on_ready(s, 0);
+	}
+	list_del(&p->turn_end);
 }
 
-void poller_close(struct poller *p)
+void poller_turn(struct poller *p)
 {
+	int timeout_ms;
+
 	free_retired(p);
-	uv_close((uv_handle_t *)&p->poll, on_closed);
-	uv_close((uv_handle_t *)&p->idle, NULL);
-	uv_close((uv_handle_t *)&p->prepare, NULL);
+	uv_update_time(p->loop);
+	timeout_ms = list_empty(&p->again) ? uv_backend_timeout(p->loop) : 0;
+	p->count = epoll_wait(p->fd, p->events, POLLER_EVENTS, timeout_ms);
+	uv_update_time(p->loop);
+	tell_events(p);
+	tell_again(p);
+	/* A time-out of 0: a timer is due, or the loop has something to set up. */
+	if (p->libuv_is_ready || uv_backend_timeout(p->loop) == 0) {
+		p->libuv_is_ready = false;
+		uv_run(p->loop, UV_RUN_NOWAIT);
+	}
 }
 
-int poller_add(struct poller *p, struct poll_source *s, int fd)
+void poller_run(struct poller *p, void (*before)(void *ctx), void *ctx)
 {
-	struct epoll_event e = {
-		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-		.data.ptr = s,
-	};
+	while (!p->stopped) {
+		before(ctx);
+		poller_turn(p);
+	}
+}
+
+void poller_stop(struct poller *p)
+{
+	p->stopped = true;
+}
+
+static int add(struct poller *p, struct poll_source *s, int fd, uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data.ptr = s };
 
 	list_init(&s->again);
 	list_init(&s->retired);
 	return epoll_ctl(p->fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
 }
 
+int poller_add(struct poller *p, struct poll_source *s, int fd)
+{
+	return add(p, s, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+}
+
+int poller_add_level(struct poller *p, struct poll_source *s, int fd)
+{
+	return add(p, s, fd, EPOLLIN);
+}
+
+int poller_init(struct poller *p, uv_loop_t *loop)
+{
+	int r;
+
+	p->loop = loop;
+	p->next = p->count = 0;
+	p->stopped = p->libuv_is_ready = false;
+	list_init(&p->again);
+	list_init(&p->retired);
+	list_init(&p->turn_end);
+	p->fd = epoll_create1(EPOLL_CLOEXEC);
+	if (p->fd < 0)
+		return -errno;
+	p->libuv.on_ready = on_libuv;
+	r = poller_add_level(p, &p->libuv, uv_backend_fd(loop));
+	if (r)
+		close(p->fd);
+	return r;
+}
+
+void poller_close(struct poller *p)
+{
+	free_retired(p);
+	close(p->fd);
+}
+
 void poller_again(struct poller *p, struct poll_source *s)
 {
-	if (!list_empty(&s->again))
-		return;
-	list_add_tail(&p->again, &s->again);
-	uv_idle_start(&p->idle, on_idle);
+	if (list_empty(&s->again))
+		list_add_tail(&p->again, &s->again);
 }
 
 void poller_retire(struct poller *p, struct poll_source *s, void *memory)

@@ -60,7 +60,7 @@ struct engine {
 static void stop(struct engine *e, int status)
 {
 	e->status = status;
-	uv_stop(&e->loop);
+	poller_stop(&e->poller);
 }
 
 /* --- the other processes --- */
@@ -88,7 +88,8 @@ static void on_supervisor(uv_poll_t *poll, int status, int events)
 	if (proto_recv(e->supervisor_fd, &msg, NULL, 0) != 1)
 		return stop(e, 1);
 	if (msg.type == PROTO_RESOLVERS)
-		resolver_set_servers(e->resolver, msg.resolvers.list, msg.resolvers.count);
+		resolver_set_servers(e->resolver, msg.resolvers.list,
+				     msg.resolvers.count);
 	if (msg.type != PROTO_DRAIN)
 		return;
 	/* What the child's kernel sent before its end is in the device already. */
@@ -182,13 +183,14 @@ static int prepare(struct engine *e, struct error *err)
 	});
 	deps.dns = e->dns;
 	e->flows = e->dns ? flow_table_new(&deps) : NULL;
-	e->udp = e->flows ? sessions_new(&(struct sessions_deps){ .loop = &e->loop,
-								 .policy = &e->policy,
-								 .events = &e->events,
-								 .dns = e->dns,
-								 .poller = &e->poller,
-								 .capacity = room / 4 }) :
-			    NULL;
+	e->udp = e->flows ?
+			 sessions_new(&(struct sessions_deps){ .loop = &e->loop,
+							       .policy = &e->policy,
+							       .events = &e->events,
+							       .dns = e->dns,
+							       .poller = &e->poller,
+							       .capacity = room / 4 }) :
+			 NULL;
 	return e->udp ? 0 : no_memory(err);
 }
 
@@ -207,13 +209,15 @@ static int receive_tap(struct engine *e, int fds[PROTO_FD_COUNT], struct error *
 
 static int attach(struct engine *e, int tap_fd, struct error *err)
 {
-	struct stack_up up = { .on_attempt = flow_attempt, .attempt_ctx = e->flows,
-			       .on_dgram = sessions_dgram, .dgram_ctx = e->udp };
+	struct stack_up up = { .on_attempt = flow_attempt,
+			       .attempt_ctx = e->flows,
+			       .on_dgram = sessions_dgram,
+			       .dgram_ctx = e->udp };
 	int r;
 
-	e->tap = tap_new(&e->loop, tap_fd, &r);
+	e->tap = tap_new(&e->poller, tap_fd);
 	if (!e->tap)
-		return error_set(err, -r, "watch the tap");
+		return no_memory(err);
 	e->stack = stack_new(&e->loop, tap_link(e->tap), &e->plan, &up);
 	if (!e->stack)
 		return no_memory(err);
@@ -221,8 +225,16 @@ static int attach(struct engine *e, int tap_fd, struct error *err)
 	uv_poll_init(&e->loop, &e->supervisor_poll, e->supervisor_fd);
 	uv_poll_start(&e->init_poll, UV_READABLE, on_init);
 	uv_poll_start(&e->supervisor_poll, UV_READABLE, on_supervisor);
-	tap_start(e->tap, on_tap_gone, e);
-	return 0;
+	r = tap_start(e->tap, on_tap_gone, e);
+	return r ? error_set(err, -r, "watch the tap") : 0;
+}
+
+static void before_turn(void *ctx)
+{
+	struct engine *e = ctx;
+
+	sessions_flush(e->udp);
+	stack_flush(e->stack);
 }
 
 static void tear_down(struct engine *e)
@@ -231,9 +243,9 @@ static void tear_down(struct engine *e)
 	nameserver_close(e->dns);
 	flow_table_close(e->flows);
 	sock_set_close(&e->socks);
-	poller_close(&e->poller);
 	stack_close(e->stack);
 	tap_close(e->tap);
+	poller_close(&e->poller);
 	resolver_close(e->resolver, NULL, NULL);
 	uv_close((uv_handle_t *)&e->init_poll, NULL);
 	uv_close((uv_handle_t *)&e->supervisor_poll, NULL);
@@ -249,7 +261,9 @@ static void tear_down(struct engine *e)
 
 int engine_main(void *ctx, int init_fd, int supervisor_fd)
 {
-	struct engine e = { .setup = ctx, .init_fd = init_fd, .supervisor_fd = supervisor_fd };
+	struct engine e = { .setup = ctx,
+			    .init_fd = init_fd,
+			    .supervisor_fd = supervisor_fd };
 	int fds[PROTO_FD_COUNT];
 	struct error err;
 
@@ -260,7 +274,7 @@ int engine_main(void *ctx, int init_fd, int supervisor_fd)
 	}
 	if (proto_send(init_fd, &(struct proto_msg){ .type = PROTO_READY }, NULL, 0))
 		return 1;
-	uv_run(&e.loop, UV_RUN_DEFAULT);
+	poller_run(&e.poller, before_turn, &e);
 	tear_down(&e);
 	return e.status;
 }

@@ -8,13 +8,14 @@
 #include "base/log.h"
 
 struct config {
-	char **command;	     /* argv of the command, NULL at the end; points into main's argv */
+	char **command; /* argv of the command, NULL at the end; points into main's argv */
 	bool dns_set;
-	struct addr dns;     /* --dns */
-	char *hosts_file;    /* --hosts-file, or NULL; points into argv */
+	struct addr dns;	   /* --dns */
+	char *hosts_file;	   /* --hosts-file, or NULL; points into argv */
 	unsigned drain_timeout_ms; /* --drain-timeout */
+	unsigned mtu;		   /* --mtu, bytes */
 	enum log_level log_level;
-	bool as_root;		   /* --as-root */
+	bool as_root; /* --as-root */
 	bool show_help, show_version;
 };
 

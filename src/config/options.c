@@ -12,22 +12,26 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/netplan.h"
 #include "base/util.h"
 
 #define DRAIN_TIMEOUT_DEFAULT_MS 30000
 #define SECONDS_MAX 1000000
+/* What IPv6 needs (RFC 8200 5), and what a tap can be given, less a word. */
+#define MTU_MIN 1280
+#define MTU_MAX 65520
 
 enum group {
 	GROUP_NAMES,
+	GROUP_NETWORK,
 	GROUP_RUN,
 	GROUP_MESSAGES,
 	GROUP_INFO,
 };
 
 static const char *const group_titles[] = {
-	[GROUP_NAMES] = "Names",
-	[GROUP_RUN] = "The run",
-	[GROUP_MESSAGES] = "Messages",
+	[GROUP_NAMES] = "Names",      [GROUP_NETWORK] = "Network",
+	[GROUP_RUN] = "The run",      [GROUP_MESSAGES] = "Messages",
 	[GROUP_INFO] = "Information",
 };
 
@@ -36,6 +40,7 @@ enum type {
 	TYPE_ADDRESS,	/* struct addr, and a bool that says it is set */
 	TYPE_PATH,	/* char * */
 	TYPE_SECONDS,	/* unsigned, in milliseconds */
+	TYPE_MTU,	/* unsigned */
 	TYPE_LOG_LEVEL, /* enum log_level */
 	TYPE_QUIETER,	/* enum log_level */
 	TYPE_LOUDER,	/* enum log_level, one step each time */
@@ -64,6 +69,10 @@ static const struct option table[] = {
 	{ "hosts-file", 0, TYPE_PATH, AT(hosts_file),
 	  .value = "FILE", .group = GROUP_NAMES,
 	  .help = "names in FILE (as in /etc/hosts) have the addresses given there" },
+	{ "mtu", 0, TYPE_MTU, AT(mtu),
+	  .value = "BYTES", .group = GROUP_NETWORK,
+	  .help = "largest packet on the command's interface (default 1500; more is\n"
+		  "no faster)" },
 	{ "drain-timeout", 0, TYPE_SECONDS, AT(drain_timeout_ms),
 	  .value = "SECONDS", .group = GROUP_RUN,
 	  .help = "after the command's end wait at most so long until everything\n"
@@ -113,6 +122,24 @@ static bool parse_seconds(const char *text, unsigned *out_ms)
 	return digits;
 }
 
+/* Decimal digits alone, within bounds. */
+static bool parse_number(const char *text, unsigned min, unsigned max, unsigned *out)
+{
+	unsigned long n = 0;
+
+	if (!*text)
+		return false;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		n = n * 10 + (*text - '0');
+		if (n > max)
+			return false;
+	}
+	*out = n;
+	return n >= min;
+}
+
 static bool parse_level(const char *text, enum log_level *out)
 {
 	static const char *const names[] = {
@@ -135,6 +162,7 @@ static const char *const expectations[] = {
 	[TYPE_ADDRESS] = "an IPv4 or IPv6 address without port or scope",
 	[TYPE_PATH] = "the name of a file",
 	[TYPE_SECONDS] = "a number of seconds, such as 30 or 0.5, up to 1000000",
+	[TYPE_MTU] = "a number of bytes from 1280 to 65520",
 	[TYPE_LOG_LEVEL] = "one of quiet, error, warn, info, debug",
 };
 
@@ -156,6 +184,8 @@ static bool store(struct config *cfg, const struct option *o, char *text)
 		return *text;
 	case TYPE_SECONDS:
 		return parse_seconds(text, at);
+	case TYPE_MTU:
+		return parse_number(text, MTU_MIN, MTU_MAX, at);
 	case TYPE_LOG_LEVEL:
 		return parse_level(text, at);
 	case TYPE_QUIETER:
@@ -353,6 +383,7 @@ int options_parse(struct config *cfg, int argc, char **argv, struct error *err)
 void options_defaults(struct config *cfg)
 {
 	*cfg = (struct config){
+		.mtu = NETPLAN_MTU,
 		.drain_timeout_ms = DRAIN_TIMEOUT_DEFAULT_MS,
 		.log_level = LOG_LEVEL_WARN,
 	};

@@ -69,7 +69,6 @@ struct udp_flow {
 struct sessions {
 	struct sessions_deps deps;
 	struct outbox out;
-	uv_prepare_t before_block;
 	struct list sessions;
 	size_t socket_count;
 	struct list asking, talking; /* flows, oldest first */
@@ -296,9 +295,9 @@ static void ask(struct session *s, const struct dgram *d)
 
 /* --- child to peer --- */
 
-static void before_block(uv_prepare_t *h)
+void sessions_flush(struct sessions *t)
 {
-	outbox_flush(&container_of(h, struct sessions, before_block)->out);
+	outbox_flush(&t->out);
 }
 
 static void relay(struct session *s, const struct dgram *d)
@@ -488,8 +487,6 @@ struct sessions *sessions_new(const struct sessions_deps *deps)
 						     .msg_iovlen = 1 };
 	}
 	uv_timer_init(deps->loop, &t->expire);
-	uv_prepare_init(deps->loop, &t->before_block);
-	uv_prepare_start(&t->before_block, before_block);
 	return t;
 }
 
@@ -512,7 +509,6 @@ void sessions_close(struct sessions *t)
 	while (!list_empty(&t->sessions))
 		session_end(list_entry(t->sessions.next, struct session, node));
 	uv_close((uv_handle_t *)&t->expire, NULL);
-	uv_close((uv_handle_t *)&t->before_block, NULL);
 }
 
 void sessions_free(struct sessions *t)

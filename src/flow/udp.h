@@ -26,6 +26,9 @@ struct sessions *sessions_new(const struct sessions_deps *deps);
 /* A dgram_fn: the ctx is the table. */
 void sessions_dgram(void *table, struct dgram_port *port, const struct dgram *d);
 
+/* Sends what waits for more of its kind. To be called before the loop sleeps. */
+void sessions_flush(struct sessions *t);
+
 /* Ends every session, and with them their ports. sessions_free() when the loop has run. */
 void sessions_close(struct sessions *t);
 void sessions_free(struct sessions *t);

@@ -133,6 +133,32 @@ static void test_seconds(void **state)
 	}
 }
 
+static void test_mtu(void **state)
+{
+	static const struct {
+		const char *text;
+		int mtu; /* -1: refused */
+	} rows[] = {
+		{ "1280", 1280 },  { "1500", 1500 },	 { "65520", 65520 },
+		{ "01400", 1400 }, { "1279", -1 },	 { "65521", -1 },
+		{ "", -1 },	   { "1500b", -1 },	 { "-1500", -1 },
+		{ "1e4", -1 },	   { "4294968796", -1 },
+	};
+
+	(void)state;
+	assert_int_equal(PARSE("x").cfg.mtu, 1500);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char word[64];
+		struct parsed p;
+
+		snprintf(word, sizeof(word), "--mtu=%s", rows[i].text);
+		p = PARSE(word, "x");
+		assert_int_equal(p.ret, rows[i].mtu < 0 ? -1 : 0);
+		if (rows[i].mtu >= 0)
+			assert_int_equal(p.cfg.mtu, rows[i].mtu);
+	}
+}
+
 static void test_levels(void **state)
 {
 	static const struct {
@@ -204,6 +230,9 @@ static void test_errors(void **state)
 		{ { "--dns=fe80::1%eth0", "x" }, "without port or scope", "--dns ADDR" },
 		{ { "--hosts-file=", "x" }, "--hosts-file: ''", "FILE" },
 		{ { "--log-level", "loud", "x" }, "'loud' is not one of quiet", "LEVEL" },
+		{ { "--mtu", "900", "x" },
+		  "'900' is not a number of bytes",
+		  "--mtu BYTES" },
 		{ { "--quiet=yes", "x" }, "--quiet takes no value, but has 'yes'", "out" },
 		{ { "-q=yes", "x" }, "--quiet takes no value", "out" },
 		{ { "--dns=::1", "-d", "::2", "x" }, "--dns is given twice", "Leave" },
@@ -224,10 +253,10 @@ static void test_errors(void **state)
 static void test_help(void **state)
 {
 	static const char *const parts[] = {
-		"Usage: childflow", "-d, --dns ADDR",	 "--hosts-file FILE",
-		"--drain-timeout",  "--log-level LEVEL", "-q, --quiet",
-		"-v, --verbose",    "-h, --help",	 "-V, --version",
-		"Examples:",	    "childflow -- curl",
+		"Usage: childflow", "-d, --dns ADDR",  "--hosts-file FILE",
+		"--mtu BYTES",	    "--drain-timeout", "--log-level LEVEL",
+		"-q, --quiet",	    "-v, --verbose",   "-h, --help",
+		"-V, --version",    "Examples:",       "childflow -- curl",
 	};
 	char *text = NULL;
 	size_t len;
@@ -253,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_command_begins),
 		cmocka_unit_test(test_address_forms),
 		cmocka_unit_test(test_seconds),
+		cmocka_unit_test(test_mtu),
 		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_information_ends_parsing),
 		cmocka_unit_test(test_errors),
