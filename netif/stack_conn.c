@@ -403,6 +403,7 @@ static void queue_fin(struct conn *c)
 	c->fin_queued = true;
 	conn_mount(c);
 	tcp_shutdown(c->pcb, 0, 1); /* without memory lwIP tries again by its timer */
+	c->pcb->tmr = tcp_ticks;    /* the limit of LAST_ACK counts from now */
 	conn_unmount(c);
 }
 
@@ -437,11 +438,13 @@ static void conn_close(struct channel *ch, int err)
 		abort_pcb(c, err);
 	} else if (c->pcb) {
 		conn_shut(ch);
-		/* Data from now on is answered by a reset, and FIN_WAIT_2 gets a time limit. */
-		if (c->pcb) {
+		/* Data from now on is answered by a reset, and FIN_WAIT_2 gets a time limit.
+		 * Behind the child's FIN there is neither, and the flag would let LAST_ACK run
+		 * out while a stalled reader still answers lwIP's probes. */
+		if (c->pcb && !c->eof)
 			tcp_set_flags(c->pcb, TF_RXCLOSED);
+		if (c->pcb)
 			stack_tcp_tick(c, true);
-		}
 	}
 	conn_dirty(c);
 }
