@@ -93,19 +93,20 @@ static void send_frame(struct stack *st, uint16_t type, const void *data, size_t
 	link_tx(st->link, iov, 3);
 }
 
-/* Leaves the transport checksum to the kernel and asks for segmentation where it is due. */
-static void offload(const struct stack *st, struct virtio_net_hdr *vh, struct pbuf *p,
-		    bool v4)
+/* Leaves the transport checksum to the kernel and asks for segmentation where it is due.
+ * `head` has at least the headers of the packet. */
+static void offload(const struct stack *st, struct virtio_net_hdr *vh, uint8_t *ip,
+		    size_t head, size_t len)
 {
-	uint8_t *ip = p->payload;
+	bool v4 = ip[0] >> 4 == 4;
 	uint8_t protocol = v4 ? ip[9] : ip[6];
-	size_t hlen = v4 ? 20 : 40, l4_len = p->tot_len - hlen;
+	size_t hlen = v4 ? 20 : 40, l4_len = len - hlen;
 	struct addr src = v4 ? addr_from_v4(ip + 12) : addr_from_v6(ip + 8);
 	struct addr dst = v4 ? addr_from_v4(ip + 16) : addr_from_v6(ip + 24);
 	size_t offset = protocol == IPPROTO_TCP ? 16 : 6;
 	uint16_t pseudo = packet_pseudo_sum(&src, &dst, protocol, l4_len);
 
-	assert(p->len >= hlen + offset + 2);
+	assert(head >= hlen + offset + 2);
 	memcpy(ip + hlen + offset, &pseudo, 2);
 	vh->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	vh->csum_start = PACKET_ETH_LEN + hlen;
@@ -140,7 +141,7 @@ static err_t output(struct netif *netif, struct pbuf *p, bool v4)
 	int n = 2;
 
 	eth_header(st, eth, v4 ? ETH_P_IP : ETH_P_IPV6);
-	offload(st, &vh, p, v4);
+	offload(st, &vh, p->payload, p->len, p->tot_len);
 	for (struct pbuf *q = p; q && n < TX_IOV_MAX; q = q->next)
 		if (q->len)
 			iov[n++] = (struct iovec){ q->payload, q->len };
@@ -162,6 +163,20 @@ static err_t output_v6(struct netif *netif, struct pbuf *p, const ip6_addr_t *to
 {
 	(void)to;
 	return output(netif, p, false);
+}
+
+int stack_send_packet(struct stack *st, uint8_t *head, size_t head_len,
+		      const struct iovec *data)
+{
+	struct virtio_net_hdr vh = { 0 };
+	uint8_t eth[PACKET_ETH_LEN];
+	struct iovec iov[4] = {
+		{ &vh, sizeof(vh) }, { eth, sizeof(eth) }, { head, head_len }, *data
+	};
+
+	eth_header(st, eth, head[0] >> 4 == 4 ? ETH_P_IP : ETH_P_IPV6);
+	offload(st, &vh, head, head_len, head_len + data->iov_len);
+	return link_tx(st->link, iov, 4);
 }
 
 bool stack_icmp_error(struct stack *st, const uint8_t *ip, size_t ip_len,

@@ -29,6 +29,11 @@ struct stack {
 
 void stack_drop(struct stack *st, enum stack_drop why);
 
+/* Sends a packet that lwIP has not made; its transport checksum is left to the kernel. `head`
+ * has its headers. 0 or -errno. */
+int stack_send_packet(struct stack *st, uint8_t *head, size_t head_len,
+		      const struct iovec *data);
+
 /* Answers pkt by an ICMP error that tells errno err; false when none does. */
 bool stack_icmp_error(struct stack *st, const uint8_t *ip, size_t ip_len,
 		      const struct addr *child, int err, uint32_t info);

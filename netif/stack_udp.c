@@ -15,10 +15,12 @@
 #define PORTS 65536
 /* Child endpoints at a time; beyond that datagrams are lost, as in any full queue. */
 #define PORT_MAX 8192
-/* A pbuf chain counts its length, IP header included, in 16 bits: for IPv6 40 bytes less
- * than the 65,527 of RFC 8200, which no host sends. */
+/* IPv4 counts its own header in the length, IPv6 does not (RFC 791 3.1, RFC 8200 3). */
 #define DATA_MAX_V4 (0xffff - 20 - UDP_HEADER)
-#define DATA_MAX_V6 (0xffff - 40 - UDP_HEADER)
+#define DATA_MAX_V6 (0xffff - UDP_HEADER)
+/* A pbuf chain counts its length, IP header included, in 16 bits. */
+#define CHAIN_MAX_V4 DATA_MAX_V4
+#define CHAIN_MAX_V6 (DATA_MAX_V6 - 40)
 
 struct port {
 	struct dgram_port dp;
@@ -90,20 +92,47 @@ static int send_frame(struct port *p, const struct endpoint *from,
 	return e == ERR_OK ? 0 : -ENOBUFS;
 }
 
+static void write_header(uint8_t out[UDP_HEADER], uint16_t from, uint16_t to,
+			 size_t l4_len)
+{
+	memcpy(out,
+	       (uint8_t[]){ from >> 8, from & 255, to >> 8, to & 255, l4_len >> 8,
+			    l4_len & 255, 0, 0 },
+	       UDP_HEADER);
+}
+
+/* One frame of a datagram too long for lwIP. The child's kernel takes it, whatever its MTU. */
+static int send_long(struct port *p, const struct endpoint *from, const struct iovec *iov)
+{
+	uint8_t head[40 + UDP_HEADER];
+	size_t l4_len = UDP_HEADER + iov->iov_len;
+	size_t hlen = packet_ip_header(head, &from->addr, &p->dp.child.addr, IPPROTO_UDP,
+				       UDP_TTL, l4_len);
+
+	write_header(head + hlen, from->port, p->dp.child.port, l4_len);
+	return stack_send_packet(p->st, head, hlen + UDP_HEADER, iov);
+}
+
 static int port_send(struct dgram_port *dp, const struct endpoint *from,
 		     const struct iovec *iov, int n)
 {
 	struct port *p = of(dp);
 	struct dgram_table *t = p->st->dgram;
-	size_t max = addr_is_v4(&dp->child.addr) ? DATA_MAX_V4 : DATA_MAX_V6;
+	bool v4 = addr_is_v4(&dp->child.addr);
+	size_t max = v4 ? CHAIN_MAX_V4 : CHAIN_MAX_V6;
 	int r = 0, taken;
 
 	for (; n; iov += taken, n -= taken) {
 		size_t sum = iov->iov_len;
 
-		if (sum > max)
+		taken = 1;
+		if (sum > (v4 ? DATA_MAX_V4 : DATA_MAX_V6))
 			return -EMSGSIZE;
-		for (taken = 1; taken < n && !t->no_bursts; taken++) {
+		if (sum > max) {
+			r = send_long(p, from, iov);
+			continue;
+		}
+		for (; taken < n && !t->no_bursts; taken++) {
 			sum += iov[taken].iov_len;
 			if (sum > max)
 				break;
@@ -133,13 +162,9 @@ static void port_error(struct dgram_port *dp, const struct endpoint *to, int err
 	uint8_t quote[PACKET_ICMP_MAX];
 	size_t hlen = packet_ip_header(quote, &dp->child.addr, &to->addr, IPPROTO_UDP, 64,
 				       UDP_HEADER + len);
-	size_t n = MIN(len, sizeof(quote) - hlen - UDP_HEADER), l4_len = UDP_HEADER + len;
-	uint8_t header[UDP_HEADER] = {
-		dp->child.port >> 8, dp->child.port & 255, to->port >> 8,
-		to->port & 255,	     l4_len >> 8,	   l4_len & 255,
-	};
+	size_t n = MIN(len, sizeof(quote) - hlen - UDP_HEADER);
 
-	memcpy(quote + hlen, header, UDP_HEADER);
+	write_header(quote + hlen, dp->child.port, to->port, UDP_HEADER + len);
 	memcpy(quote + hlen + UDP_HEADER, data, n);
 	stack_icmp_error(of(dp)->st, quote, hlen + UDP_HEADER + n, &dp->child.addr, err,
 			 mtu);

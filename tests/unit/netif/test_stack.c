@@ -225,20 +225,35 @@ static void short_frames_go_nowhere(void **state)
 	assert_null(peer_next(&p));
 }
 
+/* What the kernel is to complete: the sum over the pseudo-header, where the checksum is. */
+static void assert_sum_is_left_to_the_kernel(const struct peer_frame *f,
+					     const struct packet *pkt)
+{
+	uint16_t pseudo = packet_pseudo_sum(&pkt->src, &pkt->dst, IPPROTO_UDP,
+					    pkt->l4_len);
+
+	assert_int_equal(f->vh.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
+	assert_int_equal(f->vh.csum_start, pkt->l4 - f->data);
+	assert_int_equal(f->vh.csum_offset, 6);
+	assert_memory_equal(pkt->l4 + 6, &pseudo, 2);
+}
+
 static void datagrams_pass_both_ways(void **state)
 {
-	static uint8_t big[65507];
+	static uint8_t big[65536];
 	const struct addr *child[] = { &p.plan.child4, &p.plan.child6 };
 	const char *far[] = { "203.0.113.9", "2001:db8::9" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(big); i++)
 		big[i] = i * 13;
-	for (int v6 = 0; v6 < 2; v6++) {
+	for (int i = 0; i < 4; i++) {
+		/* the protocols' largest, and the largest a pbuf chain holds with its IPv6 header */
+		size_t len = (size_t[]){ 65507, 65487, 65488, 65527 }[i];
+		int v6 = i > 0;
 		struct addr to = addr(far[v6]);
 		struct endpoint from = { to, 4242 };
-		size_t len = v6 ? 65487 : 65507;
-		struct iovec iov = { big, 65508 };
+		struct iovec iov = { big, len };
 		struct peer_frame *f;
 		struct packet pkt;
 
@@ -250,18 +265,22 @@ static void datagrams_pass_both_ways(void **state)
 		assert_true(addr_eq(&up.to.addr, &to));
 		assert_int_equal(up.port->child.port, 5000);
 
-		iov.iov_len = len;
 		assert_int_equal(up.port->ops->send(up.port, &from, &iov, 1), 0);
 		f = peer_next(&p);
 		assert_non_null(f);
+		assert_memory_equal(f->data, p.plan.child_mac, 6);
+		assert_memory_equal(f->data + 12, v6 ? "\x86\xdd" : "\x08\x00", 2);
 		assert_int_equal(packet_parse(f->data + 14, f->len - 14, &pkt),
 				 PACKET_OK);
 		assert_int_equal(pkt.l4_len, 8 + len);
 		assert_memory_equal(
 			pkt.l4, ((uint8_t[]){ 4242 >> 8, 4242 & 255, 0x13, 0x88 }), 4);
+		assert_int_equal(pkt.l4[4] << 8 | pkt.l4[5], 8 + len);
 		assert_memory_equal(pkt.l4 + 8, big, len);
 		assert_true(addr_eq(&pkt.src, &to));
-		iov.iov_len = 65508;
+		assert_true(addr_eq(&pkt.dst, child[v6]));
+		assert_sum_is_left_to_the_kernel(f, &pkt);
+		iov.iov_len = v6 ? 65528 : 65508;
 		assert_int_equal(up.port->ops->send(up.port, &from, &iov, 1), -EMSGSIZE);
 		up.port->ops->close(up.port);
 		up.port = NULL;
