@@ -5,6 +5,7 @@ Of TCP it has the segments that begin, refuse and reset connections.
 """
 
 import dataclasses
+import functools
 import ipaddress
 import struct
 import uuid
@@ -29,6 +30,11 @@ class Packet:
         return self.target == address and self.flags & (SYN | ACK) == SYN
 
 
+@functools.cache
+def address(raw):
+    return str(ipaddress.ip_address(raw))
+
+
 def parse_frame(frame):
     """An Ethernet frame as a Packet, or None if it carries no IP."""
     kind = int.from_bytes(frame[12:14], "big")
@@ -42,7 +48,7 @@ def parse_frame(frame):
         later_fragment = False  # a fragment is a protocol of its own, 44
     else:
         return None
-    packet = Packet(str(ipaddress.ip_address(source)), str(ipaddress.ip_address(target)), protocol)
+    packet = Packet(address(source), address(target), protocol)
     packet.data = frame[14 + header :]
     if later_fragment:
         return packet
@@ -59,21 +65,28 @@ class Wire:
     def __init__(self, path, send_marker):
         """send_marker(bytes): sends a datagram with just these bytes over the link."""
         self.path, self.send_marker = path, send_marker
+        self.last_mark = FILE_HEADER_SIZE
+
+    def _read(self, begin, end=None):
+        with open(self.path, "rb") as file:
+            file.seek(begin)
+            return file.read(None if end is None else end - begin)
 
     def mark(self):
         """A place in the capture: everything sent so far is before it."""
         token = uuid.uuid4().bytes
         self.send_marker(token)
-        poll(lambda: token in self.path.read_bytes(), "the marker in the capture")
-        return self.path.stat().st_size
+        # The token ends its record. What stands behind it may be written only in part.
+        at = poll(lambda: self._read(self.last_mark).find(token) + 1, "the marker in the capture")
+        self.last_mark += at - 1 + len(token)
+        return self.last_mark
 
     def since(self, mark):
-        """The packets that crossed the link after the mark, the oldest first."""
-        self.mark()
-        raw = self.path.read_bytes()
-        packets, at = [], mark
+        """The packets that crossed the link from the mark to now, the oldest first."""
+        raw = self._read(mark, self.mark())
+        packets, at = [], 0
         # A record is seconds, fraction, length kept, length on the wire.
-        while at + 16 <= len(raw):
+        while at < len(raw):
             kept = struct.unpack_from("I", raw, at + 8)[0]
             packets.append(parse_frame(raw[at + 16 : at + 16 + kept]))
             at += 16 + kept

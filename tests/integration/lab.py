@@ -53,6 +53,9 @@ HOST_PROHIBITED = {4: "93.184.219.3", 6: "2606:4700:9b::3"}
 CLOSED_PORT = 9  # nothing listens on it anywhere
 HOST_LOOPBACK_PORT = 8055  # a server on the host's own 127.0.0.1 and ::1
 
+# Without: a router can't look for a neighbour while its link-local address is tentative, which
+# takes up to 2 s; after 3 s the address behind it is called unreachable.
+NO_DAD = "echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad"
 DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 USER_ID = 54321  # an ordinary user; needs no entry in passwd
@@ -215,6 +218,7 @@ class Lab:
         enter = ["nsenter", f"--target={self.host.pid}", "--mount", *users]
         self.internet = Space(enter, "--net", "--mount", "--propagation", "private")
         self.spaces.append(self.internet)
+        self.internet.sh(NO_DAD)
         self.host.sh(f"ip link add eth0 type veth peer name wan netns {self.internet.pid}")
         addresses = "\n".join(
             f"ip address add {a} dev lo {'nodad' if ':' in a else ''}" for a in address_list()
@@ -249,6 +253,7 @@ class Lab:
         """A third namespace, behind the internet's router and a link of less than 1500."""
         self.far = Space(enter, "--net", "--mount", "--propagation", "private")
         self.spaces.append(self.far)
+        self.far.sh(NO_DAD)
         self.internet.sh(f"""
             ip link add far mtu {FAR_MTU} type veth peer name near mtu {FAR_MTU} netns {self.far.pid}
             ip link set far up; ip address add 93.184.220.2/24 dev far
