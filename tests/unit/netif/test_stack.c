@@ -336,6 +336,103 @@ static void a_burst_falls_apart_on_an_old_kernel(void **state)
 	assert_int_equal(p.refusals, 1);
 }
 
+/* A source route (RFC 791 3.1, LSRR) that leads elsewhere: its packet goes to the address in
+ * the header, and what answers it has no options. */
+static void source_routes_are_ignored(void **state)
+{
+	static const uint8_t lsrr[] = { 131, 7, 4, 198, 51, 100, 66, 0 };
+	struct addr to = addr("203.0.113.9"), mine = p.plan.child4;
+	struct endpoint from = { to, 4242 };
+	struct iovec iov = { "answer", 6 };
+	_Alignas(16) uint8_t ip[28 + 8 + 5] = { 0 };
+	struct peer_frame *f;
+	struct packet pkt;
+	uint16_t sum;
+
+	(void)state;
+	packet_ip_header(ip, &mine, &to, IPPROTO_UDP, 64, sizeof(ip) - 20);
+	ip[0] = 0x47;
+	memcpy(ip + 20, lsrr, sizeof(lsrr));
+	memset(ip + 10, 0, 2);
+	sum = ~packet_sum(ip, 28, 0);
+	memcpy(ip + 10, &sum, 2);
+	memcpy(ip + 28, "\x13\x88\x10\x92\0\x0d\0\0hello", 13);
+	up.keep = true;
+	peer_send_ip(&p, ip, sizeof(ip), true);
+	assert_int_equal(up.dgrams, 1);
+	assert_true(addr_eq(&up.to.addr, &to));
+	assert_int_equal(up.to.port, 4242);
+	assert_int_equal(up.len, 5);
+	assert_memory_equal(up.data, "hello", 5);
+	assert_int_equal(up.port->ops->send(up.port, &from, &iov, 1), 0);
+	f = peer_next(&p);
+	assert_non_null(f);
+	assert_int_equal(packet_parse(f->data + 14, f->len - 14, &pkt), PACKET_OK);
+	assert_int_equal(pkt.l4 - pkt.ip, 20);
+}
+
+/* Bytes `at` to `at + n` of a datagram of 16 bytes, header included, of the child, behind a
+ * chain of IPv6 headers that begins with `first`. */
+static void send_behind(uint8_t first, const void *head, size_t head_len, size_t at,
+			size_t n)
+{
+	_Alignas(16) uint8_t ip[40 + 16 + 16],
+		udp[16] = { 0x13, 0x88, 0x10, 0x92, 0, 16 };
+	struct addr to = addr("2001:db8::9");
+	uint16_t sum = ~packet_sum(
+		udp, 16, packet_pseudo_sum(&p.plan.child6, &to, IPPROTO_UDP, 16));
+
+	memcpy(udp + 6, &sum, 2);
+	packet_ip_header(ip, &p.plan.child6, &to, first, 64, head_len + n);
+	memcpy(ip + 40, head, head_len);
+	memcpy(ip + 40 + head_len, udp + at, n);
+	peer_send_ip(&p, ip, 40 + head_len + n, true);
+}
+
+static void only_known_extensions_are_passed_by(void **state)
+{
+	enum {
+		UDP = IPPROTO_UDP,
+		FRAG = IPPROTO_FRAGMENT
+	};
+	/* Fragment headers say 8 bytes at offset 0 with more behind, then at 8 without. */
+	static const uint8_t options[16] = {
+		IPPROTO_DSTOPTS, 0, 1, 4, 0, 0, 0, 0, UDP, 0, 1, 4
+	};
+	static const uint8_t routing[8] = { UDP, 0, 0, 0 }, none[8] = { UDP };
+	static const uint8_t ah[8] = { UDP, 0 };
+	static const uint8_t pieces[2][16] = {
+		{ FRAG, 0, 1, 4, 0, 0, 0, 0, UDP, 0, 0, 1, 0, 0, 0, 7 },
+		{ FRAG, 0, 1, 4, 0, 0, 0, 0, UDP, 0, 0, 8, 0, 0, 0, 7 },
+	};
+	/* The whole of these has a fragment header in front of a sound datagram. */
+	static const uint8_t nested[2][16] = {
+		{ FRAG, 0, 0, 1, 0, 0, 0, 8, UDP, 0, 0, 0, 0, 0, 0, 9 },
+		{ FRAG, 0, 0, 8, 0, 0, 0, 8 },
+	};
+
+	(void)state;
+	send_behind(UDP, "", 0, 0, 16);
+	send_behind(IPPROTO_HOPOPTS, options, 16, 0, 16);
+	assert_int_equal(up.dgrams, 2);
+	send_behind(IPPROTO_HOPOPTS, pieces[0], 16, 0, 8);
+	assert_int_equal(up.dgrams, 2);
+	send_behind(IPPROTO_HOPOPTS, pieces[1], 16, 8, 8);
+	assert_int_equal(up.dgrams, 3);
+	assert_int_equal(up.len, 8);
+	assert_int_equal(dropped(STACK_DROP_MALFORMED), 0);
+
+	send_behind(IPPROTO_ROUTING, routing, 8, 0, 16);
+	assert_int_equal(dropped(STACK_DROP_MALFORMED), 1);
+	send_behind(FRAG, nested[0], 16, 0, 0);
+	send_behind(FRAG, nested[1], 8, 0, 16);
+	assert_int_equal(dropped(STACK_DROP_MALFORMED), 2);
+	send_behind(IPPROTO_AH, ah, 8, 0, 16);
+	send_behind(IPPROTO_NONE, none, 8, 0, 16);
+	assert_int_equal(dropped(STACK_DROP_UNSUPPORTED), 2);
+	assert_int_equal(up.dgrams, 3);
+}
+
 static void a_port_nobody_keeps_is_forgotten(void **state)
 {
 	struct addr to = addr("203.0.113.9");
@@ -400,6 +497,8 @@ int main(void)
 		T(datagrams_pass_both_ways),
 		T(a_burst_is_one_frame),
 		T(a_burst_falls_apart_on_an_old_kernel),
+		T(source_routes_are_ignored),
+		T(only_known_extensions_are_passed_by),
 		T(a_port_nobody_keeps_is_forgotten),
 		T(a_refused_datagram_is_quoted),
 		T(a_later_error_looks_like_the_childs_datagram),
