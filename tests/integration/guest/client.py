@@ -26,11 +26,12 @@ def connected(host, port, receive_buffer=None):
 
 
 def outcome(action, *arguments):
+    """How a call fared: "ok", or the errno's name; "silence" when the socket's time is up."""
     try:
         action(*arguments)
         return "ok"
     except OSError as error:
-        return errno.errorcode[error.errno]
+        return errno.errorcode[error.errno] if error.errno else "silence"
 
 
 def read_all(sock):

@@ -3,7 +3,6 @@
 Each prints what it saw; errors of the network are results here, told by their errno's name.
 """
 
-import errno
 import hashlib
 import os
 import random
@@ -13,6 +12,7 @@ import struct
 import sys
 
 import udp_server
+from client import outcome
 
 IP_MTU_DISCOVER, IP_RECVERR, IP_MTU, PMTUDISC_DO = 10, 11, 14, 2  # linux/in.h
 IPV6_MTU_DISCOVER, IPV6_MTU, IPV6_RECVERR = 23, 24, 25  # linux/in6.h
@@ -29,17 +29,6 @@ def connected(host, port):
     sock = socket_for(host)
     sock.connect((host, int(port)))
     return sock
-
-
-def outcome(action, *arguments):
-    """"ok", or the errno's name; silence is "silence"."""
-    try:
-        action(*arguments)
-        return "ok"
-    except TimeoutError:
-        return "silence"
-    except OSError as error:
-        return errno.errorcode[error.errno]
 
 
 def ask(sock, data):
