@@ -175,6 +175,30 @@ def test_engine_gives_up_everything(lab, sandbox, running, program):
             os.listdir(f"/proc/{engine}/{folder}/")
 
 
+def children(pid):
+    return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def descriptors(pid):
+    """What a process holds besides its standard streams."""
+    files = pathlib.Path(f"/proc/{pid}/fd").iterdir()
+    return [os.readlink(file) for file in files if int(file.name) > 2]
+
+
+def test_the_engine_alone_holds_the_tap(running):
+    """Who held it, too, would keep it alive; so would who holds a socket or pipe of the engine."""
+    process = running("sleep 1000 & read line; kill $!")
+    family = Family(process)
+    (command,) = children(family.init)
+    (child,) = poll(lambda: children(command), "the command's child")
+    poll(lambda: fields(child)["Name"] == "sleep", "its exec")
+    for pid in (command, child):
+        assert descriptors(pid) == []
+    holders = {pid for pid in (family.engine, family.init, family.supervisor)
+               if "/dev/net/tun" in descriptors(pid)}  # fmt: skip
+    assert holders == {family.engine}
+
+
 def test_descriptors_of_the_engine(running):
     engine = Family(running()).engine
     kinds = [os.readlink(file) for file in pathlib.Path(f"/proc/{engine}/fd").iterdir()]
