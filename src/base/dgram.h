@@ -14,7 +14,7 @@
 
 struct dgram_port;
 
-#define DGRAM_BURST 32
+#define DGRAM_BURST 48
 
 /* A datagram of the child, valid in the call only. */
 struct dgram {

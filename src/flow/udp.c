@@ -12,7 +12,8 @@
  * is told of and not silently fragmented (the child's kernel then does what it was asked).
  *
  * Datagrams that follow each other to one peer leave by one call (UDP_SEGMENT), and those of
- * one peer that are read together go to the child as one super-segment.
+ * one peer that are read together go to the child as one super-segment; the kernel may have
+ * put some together already (UDP_GRO).
  *
  * Flows end after some idle time: 30 s while it may be one question and its answer, 180 s
  * once the child has written again after an answer (RFC 4787 REQ-5 asks for two minutes).
@@ -23,6 +24,7 @@
 
 #include <errno.h>
 #include <linux/errqueue.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -78,6 +80,7 @@ struct sessions {
 	struct mmsghdr msg[BATCH];
 	struct iovec iov[BATCH];
 	struct sockaddr_storage from[BATCH];
+	_Alignas(struct cmsghdr) uint8_t control[BATCH][CMSG_SPACE(sizeof(int))];
 	uint8_t data[BATCH][DGRAM_MAX];
 };
 
@@ -251,6 +254,8 @@ static int session_open(struct session *s)
 		r = setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
 	if (r < 0)
 		return -errno;
+	/* Without it, in an old kernel, datagrams come one by one. */
+	setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
 	s->source.on_ready = on_socket;
 	r = poller_add(s->table->deps.poller, &s->source, fd);
 	if (r)
@@ -360,27 +365,45 @@ void sessions_dgram(void *table, struct dgram_port *port, const struct dgram *d)
 
 /* --- peer to child --- */
 
+/* udp(7), UDP_GRO: the size of the datagrams that the kernel has put together into this
+ * one, or its own. */
+static unsigned segment_size(struct mmsghdr *m)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m->msg_hdr);
+	int size;
+
+	if (!c || c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO)
+		return m->msg_len;
+	memcpy(&size, CMSG_DATA(c), sizeof(size));
+	return size > 0 ? (unsigned)size : m->msg_len;
+}
+
 /* How many of the datagrams from i on go to the child as one burst. */
-static int burst(const struct sessions *t, int i, int n)
+static int burst(struct sessions *t, int i, int n)
 {
 	unsigned len = t->msg[i].msg_len;
 	int k = 1;
 
+	if (segment_size(&t->msg[i]) != len)
+		return 1;
 	while (i + k < n && k < DGRAM_BURST && t->msg[i + k - 1].msg_len == len && len &&
 	       t->msg[i + k].msg_len && t->msg[i + k].msg_len <= len &&
+	       segment_size(&t->msg[i + k]) == t->msg[i + k].msg_len &&
 	       t->msg[i + k].msg_hdr.msg_namelen == t->msg[i].msg_hdr.msg_namelen &&
 	       !memcmp(&t->from[i + k], &t->from[i], t->msg[i].msg_hdr.msg_namelen))
 		k++;
 	return k;
 }
 
-/* Delivers datagrams i to i + n - 1, all of one peer. */
+/* Delivers messages i to i + n - 1, all of one peer; one alone may be many datagrams. */
 static void deliver(struct session *s, int i, int n)
 {
 	struct sessions *t = s->table;
 	struct iovec iov[DGRAM_BURST];
+	unsigned size = segment_size(&t->msg[i]);
 	struct endpoint peer;
 	struct udp_flow *f;
+	int count = 0;
 
 	if (!endpoint_from_sockaddr((struct sockaddr *)&t->from[i], &peer))
 		return;
@@ -388,12 +411,23 @@ static void deliver(struct session *s, int i, int n)
 	if (!f)
 		return; /* the child has not written to it */
 	f->answered = true;
-	for (int k = 0; k < n; k++) {
-		iov[k] = (struct iovec){ t->data[i + k], t->msg[i + k].msg_len };
-		f->bytes_down += iov[k].iov_len;
-	}
 	flow_touch(f);
-	s->port->ops->send(s->port, &peer, iov, n);
+	for (int end = i + n; i < end; i++) {
+		unsigned len = t->msg[i].msg_len, at = 0;
+
+		f->bytes_down += len;
+		do {
+			iov[count++] = (struct iovec){ t->data[i] + at,
+						       MIN(size, len - at) };
+			at += size;
+			if (count == DGRAM_BURST) {
+				s->port->ops->send(s->port, &peer, iov, count);
+				count = 0;
+			}
+		} while (at < len);
+	}
+	if (count)
+		s->port->ops->send(s->port, &peer, iov, count);
 }
 
 static void read_datagrams(struct session *s)
@@ -403,8 +437,10 @@ static void read_datagrams(struct session *s)
 	for (int round = 0; round < BATCHES_MAX; round++) {
 		int n;
 
-		for (int i = 0; i < BATCH; i++)
+		for (int i = 0; i < BATCH; i++) {
 			t->msg[i].msg_hdr.msg_namelen = sizeof(t->from[i]);
+			t->msg[i].msg_hdr.msg_controllen = sizeof(t->control[i]);
+		}
 		n = recvmmsg(s->sock.fd, t->msg, BATCH, MSG_DONTWAIT, NULL);
 		for (int i = 0, k; i < n; i += k) {
 			k = burst(t, i, n);
@@ -484,7 +520,8 @@ struct sessions *sessions_new(const struct sessions_deps *deps)
 		t->iov[i] = (struct iovec){ t->data[i], sizeof(t->data[i]) };
 		t->msg[i].msg_hdr = (struct msghdr){ .msg_name = &t->from[i],
 						     .msg_iov = &t->iov[i],
-						     .msg_iovlen = 1 };
+						     .msg_iovlen = 1,
+						     .msg_control = t->control[i] };
 	}
 	uv_timer_init(deps->loop, &t->expire);
 	return t;

@@ -60,6 +60,11 @@ def test_many_answers_to_one_question(inside, udp, family):
     assert udp(inside, "burst", WEB[family], 200) == "200 in order\n"
 
 
+@pytest.mark.parametrize("count", [1, 2, 31, 32, 60])
+def test_trains_of_datagrams(inside, udp, family, count):
+    assert udp(inside, "train", WEB[family], count) == f"{count + 1} in order\n"
+
+
 def test_ntp_burst(inside, udp, family):
     assert udp(inside, "ntp", WEB[family]) == "True {48}\n"
 

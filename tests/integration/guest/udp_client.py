@@ -63,6 +63,15 @@ def burst(host, count):
     print(len(seen), "in order" if exact else "different")
 
 
+def train(host, count):
+    """Answers that the server's kernel, and maybe ours, carries as one packet."""
+    sock = connected(host, udp_server.TRAIN)
+    sock.send(count.encode())
+    seen = [sock.recv(2000) for _ in range(int(count) + 1)]
+    exact = seen == [b"%1000d" % n for n in range(int(count))] + [b"."]
+    print(len(seen), "in order" if exact else "different")
+
+
 def stranger(host):
     """An unconnected socket takes from anybody: only the peer it wrote to gets through."""
     sock = socket_for(host)
@@ -202,8 +211,8 @@ def many_peers(host, hole, count):
 
 
 PROGRAMS = [
-    echo, burst, stranger, two_peers, refused, path_mtu, ntp, empty, stable_port, many_ports,
-    more_than_fit, many_peers, unreachable,
+    echo, burst, train, stranger, two_peers, refused, path_mtu, ntp, empty, stable_port,
+    many_ports, more_than_fit, many_peers, unreachable,
 ]  # fmt: skip
 
 if __name__ == "__main__":

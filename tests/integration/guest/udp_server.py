@@ -8,8 +8,9 @@ import socket
 import struct
 import sys
 
-ECHO, BURST, STRANGER, NTP = range(7021, 7025)
+ECHO, BURST, STRANGER, NTP, TRAIN = range(7021, 7026)
 SO_RCVBUFFORCE = 33  # asm-generic/socket.h
+SOL_UDP, UDP_SEGMENT = 17, 103  # linux/udp.h
 
 
 def bound(address, port):
@@ -44,7 +45,15 @@ def answer_ntp(sock, data, peer):
         sock.sendto(b"".join(fields), peer)
 
 
-ANSWERS = {ECHO: answer_echo, BURST: answer_burst, STRANGER: answer_stranger, NTP: answer_ntp}
+def answer_train(sock, data, peer):
+    """As many datagrams of 1000 bytes as it says and one of 1, handed to the kernel as one."""
+    train = b"".join(b"%1000d" % number for number in range(int(data))) + b"."
+    size = SOL_UDP, UDP_SEGMENT, struct.pack("=H", 1000)
+    sock.sendmsg([train], [size], 0, peer)
+
+
+ANSWERS = {ECHO: answer_echo, BURST: answer_burst, STRANGER: answer_stranger, NTP: answer_ntp,
+           TRAIN: answer_train}  # fmt: skip
 
 
 def main(*addresses):

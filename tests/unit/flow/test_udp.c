@@ -5,6 +5,7 @@
 #include "flow/udp.h"
 
 #include <errno.h>
+#include <netinet/udp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -24,6 +25,8 @@ struct fake_port {
 	struct dgram_port dp;
 	int fd; /* of the session's socket */
 	int sends, refuses, refuse_err, closes;
+	size_t lens[64]; /* of the last datagrams sent, and their first bytes */
+	uint8_t first[64];
 };
 
 static struct {
@@ -47,6 +50,8 @@ static struct {
 	int fd;
 	struct sockaddr_storage from;
 	socklen_t from_len;
+	size_t len;
+	int gro_size; /* 0: the kernel has put nothing together */
 } world;
 
 int clock_gettime(clockid_t id, struct timespec *ts)
@@ -118,8 +123,31 @@ int recvmmsg(int fd, struct mmsghdr *msg, unsigned n, int flags, struct timespec
 	world.fd = -1;
 	memcpy(msg[0].msg_hdr.msg_name, &world.from, world.from_len);
 	msg[0].msg_hdr.msg_namelen = world.from_len;
-	msg[0].msg_len = 1;
+	msg[0].msg_len = world.len;
+	for (size_t i = 0; i < world.len; i++)
+		((uint8_t *)msg[0].msg_hdr.msg_iov->iov_base)[i] = i / 100;
+	if (world.gro_size) {
+		struct cmsghdr *c = CMSG_FIRSTHDR(&msg[0].msg_hdr);
+
+		*c = (struct cmsghdr){ CMSG_LEN(sizeof(int)), IPPROTO_UDP, UDP_GRO };
+		memcpy(CMSG_DATA(c), &world.gro_size, sizeof(int));
+	} else {
+		msg[0].msg_hdr.msg_controllen = 0;
+	}
 	return 1;
+}
+
+/* Only the fake clock waits. */
+int epoll_wait(int fd, struct epoll_event *events, int n, int timeout_ms)
+{
+	(void)timeout_ms;
+	return epoll_pwait(fd, events, n, 0, NULL);
+}
+
+static void turn(void)
+{
+	sessions_flush(t.table);
+	poller_turn(&t.poller);
 }
 
 /* Lets the loop see the time pass. */
@@ -128,7 +156,7 @@ static void wait_ms(unsigned ms)
 	for (unsigned step; ms; ms -= step) {
 		step = MIN(ms, 1000u);
 		world.now_ms += step;
-		uv_run(&t.loop, UV_RUN_NOWAIT);
+		turn();
 	}
 }
 
@@ -137,9 +165,15 @@ static void wait_ms(unsigned ms)
 static int port_send(struct dgram_port *dp, const struct endpoint *from,
 		     const struct iovec *iov, int n)
 {
+	struct fake_port *p = container_of(dp, struct fake_port, dp);
+
 	(void)from;
-	(void)iov;
-	container_of(dp, struct fake_port, dp)->sends += n;
+	assert_true(n <= DGRAM_BURST);
+	for (int i = 0; i < n; i++, p->sends++) {
+		p->lens[p->sends % 64] = iov[i].iov_len;
+		p->first[p->sends % 64] = iov[i].iov_len ? *(uint8_t *)iov[i].iov_base :
+							   0;
+	}
 	return 0;
 }
 
@@ -205,7 +239,7 @@ static void answer(struct fake_port *p, unsigned number)
 	world.fd = p->fd;
 	world.from_len = endpoint_to_sockaddr(&from, &world.from);
 	assert_int_equal(eventfd_write(p->fd, 1), 0);
-	uv_run(&t.loop, UV_RUN_NOWAIT);
+	turn();
 	assert_int_equal(world.fd, -1); /* it has been read */
 }
 
@@ -216,6 +250,7 @@ static int setup(void **state)
 	memset(&world, 0, sizeof(world));
 	world.now_ms = 1000000;
 	world.fd = -1;
+	world.len = 1;
 	uv_loop_init(&t.loop);
 	events_init(&t.events);
 	t.sink.on_event = on_event;
@@ -403,7 +438,7 @@ static void a_full_table_of_one_port_turns_over(void **state)
 	assert_int_equal(t.ends, 2 * FLOWS);
 	assert_int_equal(world.sockets, 1);
 	assert_int_equal(t.port[0].closes + t.port[0].refuses, 0);
-	uv_run(&t.loop, UV_RUN_NOWAIT);
+	turn();
 	assert_int_equal(world.sent, 3 * FLOWS);
 }
 
@@ -433,10 +468,40 @@ static void no_socket_left_is_told(void **state)
 	assert_int_equal(one_more->sends, 1);
 }
 
+static void what_the_kernel_put_together_is_taken_apart(void **state)
+{
+	static const struct {
+		size_t len;
+		int gro_size, count;
+		size_t last;
+	} rows[] = {
+		{ 100, 0, 1, 100 },	{ 300, 100, 3, 100 },  { 250, 100, 3, 50 },
+		{ 3200, 100, 32, 100 }, { 3201, 100, 33, 1 },  { 6000, 100, 60, 100 },
+		{ 100, 100, 1, 100 },	{ 100, 1000, 1, 100 }, { 0, 0, 1, 0 },
+	};
+	struct fake_port *p = &t.port[0];
+
+	(void)state;
+	write_to(p, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		world.len = rows[i].len;
+		world.gro_size = rows[i].gro_size;
+		p->sends = 0;
+		answer(p, 0);
+		assert_int_equal(p->sends, rows[i].count);
+		for (int k = 0; k + 1 < rows[i].count; k++) {
+			assert_int_equal(p->lens[k], 100);
+			assert_int_equal(p->first[k], k);
+		}
+		assert_int_equal(p->lens[rows[i].count - 1], rows[i].last);
+	}
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		T(what_the_kernel_put_together_is_taken_apart),
 		T(a_question_without_answer_lives_30_s),
 		T(a_question_with_answers_lives_30_s_more),
 		T(questions_without_answer_live_30_s_more),
