@@ -10,9 +10,10 @@ import struct
 import sys
 import time
 
+import rcvbuf
+
 ETH_P_ALL = 3
 SNAPLEN = 1600
-SO_RCVBUFFORCE = 33  # asm-generic/socket.h
 SYN_OR_RST = 2 | 4
 
 
@@ -30,7 +31,7 @@ def is_bulk(frame):
 def main(interface, path):
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
     # Room for what comes faster than it is written: a frame that is lost here judges nobody.
-    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 26)
+    rcvbuf.widen(sock, 1 << 26)
     sock.bind((interface, ETH_P_ALL))
     out = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     # pcap-savefile(5): a header with the link type 1, Ethernet; then records.

@@ -8,14 +8,15 @@ import socket
 import struct
 import sys
 
+import rcvbuf
+
 ECHO, BURST, STRANGER, NTP, TRAIN = range(7021, 7026)
-SO_RCVBUFFORCE = 33  # asm-generic/socket.h
 SOL_UDP, UDP_SEGMENT = 17, 103  # linux/udp.h
 
 
 def bound(address, port):
     sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 24)
+    rcvbuf.widen(sock, 1 << 24)
     sock.bind((address, port))
     return sock
 
