@@ -52,6 +52,7 @@ HOST_PROHIBITED = {4: "93.184.219.3", 6: "2606:4700:9b::3"}
 
 CLOSED_PORT = 9  # nothing listens on it anywhere
 HOST_LOOPBACK_PORT = 8055  # a server on the host's own 127.0.0.1 and ::1
+EARS_LOOPBACK, EARS_WILDCARD = 8061, 8062  # guest/ears.py: on those, and on all of its addresses
 
 # Without: a router can't look for a neighbour while its link-local address is tentative, which
 # takes up to 2 s; after 3 s the address behind it is called unreachable.
@@ -283,8 +284,13 @@ class Lab:
 
     def _start_servers(self):
         run = self.top / "run"
-        self.wire = capture.Wire(run / "wire.pcap", self._send_marker)
+        self.wire = capture.Wire(run / "wire.pcap", lambda data: self._send_marker(data, HOLE[4]))
         self._serve_ready(self.internet, [PYTHON, self.top / "bin/sniff.py", "wan", self.wire.path])
+        self.loopback = capture.Wire(run / "lo.pcap", lambda data: self._send_marker(data, "127.0.0.1"))
+        self._serve_ready(self.host, [PYTHON, self.top / "bin/sniff.py", "lo", self.loopback.path])
+        self.heard = run / "heard"
+        ears = [self.top / "bin/ears.py", self.heard, EARS_LOOPBACK, EARS_WILDCARD]
+        self._serve_ready(self.host, [PYTHON, *ears])
         self._start_nginx(run)
         for server, web in ((DNS, WEB), (OTHER_DNS, NOBODY)):
             self._start_dnsmasq(server, web)
@@ -383,8 +389,8 @@ class Lab:
             how["stdin"] = subprocess.PIPE
         return finish(self.start(argv, who, **how), input, timeout)
 
-    def _send_marker(self, token):
-        send = f"import socket; socket.socket(2, 2).sendto({token!r}, ({HOLE[4]!r}, 9))"
+    def _send_marker(self, token, address):
+        send = f"import socket; socket.socket(2, 2).sendto({token!r}, ({address!r}, 9))"
         subprocess.run([*self.host.enter(), PYTHON, "-ISc", send], check=True)
 
     def strangers_on_the_wire(self):

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from conftest import PLAIN
-from lab import DNS, HOST4, HOST_LOOPBACK_PORT, NOBODY, OTHER_DNS, WEB
+from lab import DNS, NOBODY, OTHER_DNS, WEB
 from polling import poll
 from test_faults import Family, assert_one_sentence
 
@@ -394,46 +394,6 @@ except OSError as error:
     print(error.strerror)
 """
     assert as_root("/usr/bin/python3", "-c", script).out == "Device or resource busy\n"
-
-
-LOOPBACKS = ["127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"]
-
-
-def test_as_root_the_hosts_loopback_is_out_of_reach(lab, sandbox, as_root):
-    """Not even with the child's own loopback taken away, so that the packets reach the tap."""
-    commands = "".join(
-        f"curl -g -sS -m 3 -o /dev/null 'http://{'[%s]' % a if ':' in a else a}:"
-        f"{HOST_LOOPBACK_PORT}/hello' && echo reached {a}\n" for a in LOOPBACKS
-    )
-    script = f"""
-        ip link set lo down; ip address flush dev lo
-        ip rule add pref 1 lookup main; ip rule del pref 0 2>/dev/null
-        ip -6 rule add pref 1 lookup main; ip -6 rule del pref 0 2>/dev/null
-        sysctl -qw net.ipv4.conf.all.route_localnet=1 net.ipv4.conf.tap0.route_localnet=1
-        ip route add 127.0.0.0/8 dev tap0 via $(ip route show default | cut -d' ' -f3) onlink
-        ip -6 route add ::1/128 dev tap0
-        {commands}
-        echo end
-    """
-    assert lab.run(["curl", "-sS", f"http://127.0.0.1:{HOST_LOOPBACK_PORT}/hello"]).status == 0
-    assert as_root("sh", "-c", script).out == "end\n"
-
-
-def test_as_root_forged_frames_go_nowhere(lab, as_root):
-    """SYNs from sources that aren't the child's; the last one, which is, shows that they left."""
-    mark = lab.wire.mark()
-    script = f"""
-        via=$(ip route show default | cut -d' ' -f3)
-        own=$(ip -o -4 address show tap0 | awk '{{ sub("/.*", "", $4); print $4 }}')
-        mac=$(ip neighbour show $via | grep -o 'lladdr [0-9a-f:]*' | cut -d' ' -f2)
-        exec /usr/bin/python3 {lab.top}/bin/rawframe.py $mac 80 \\
-            {HOST4} {WEB[4]} 127.0.0.1 {WEB[4]} {OTHER_DNS[4]} {WEB[4]} $own 127.0.0.1 \\
-            $own {NOBODY[4]}
-    """
-    seen = as_root("sh", "-c", script)
-    assert seen.out == "sent\n", seen
-    packets = [p for p in lab.wire.since(mark) if p.protocol == 6]
-    assert packets and {p.target for p in packets if p.source == HOST4} == {NOBODY[4]}
 
 
 # --- nested -----------------------------------------------------------------------------------
