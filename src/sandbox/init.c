@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "sandbox/hide.h"
 #include "sandbox/mounts.h"
 #include "sandbox/ns.h"
 
@@ -50,6 +51,7 @@ struct init {
 	int child_signal;     /* signalfd */
 	pid_t command;	      /* 0 when reaped */
 	int wait_status;      /* of the command */
+	struct hide hide;
 };
 
 static int64_t now_ms(void)
@@ -121,13 +123,13 @@ static int set_up_link(const struct init *in, struct netplan *plan, struct error
 	return 0;
 }
 
-static int set_up_view(const struct init *in, const struct netplan *plan,
-		       struct error *err)
+static int set_up_view(struct init *in, const struct netplan *plan, struct error *err)
 {
 	const struct supervisor_setup *run = in->setup->run;
 	const struct mounts_setup mounts = {
 		.etc = run->etc,
 		.etc_count = run->etc_count,
+		.hide = &in->hide,
 		.guard_kernel = in->setup->backend->idmap.root,
 	};
 
@@ -136,7 +138,7 @@ static int set_up_view(const struct init *in, const struct netplan *plan,
 	return mounts.guard_kernel ? mounts_guard_kernel(err) : 0;
 }
 
-static int set_up_world(const struct init *in, struct error *err)
+static int set_up_world(struct init *in, struct error *err)
 {
 	struct netplan plan = in->setup->run->plan;
 
@@ -296,6 +298,7 @@ static void serve(struct init *in)
 		{ .fd = in->child_signal, .events = POLLIN },
 		{ .fd = in->setup->supervisor, .events = POLLIN },
 		{ .fd = in->setup->engine, .events = POLLIN },
+		{ .fd = in->hide.fd, .events = POLLIN },
 	};
 
 	for (;;) {
@@ -309,6 +312,10 @@ static void serve(struct init *in)
 		if (polls[2].revents) {
 			on_engine(in);
 			polls[2].fd = -1;
+		}
+		if (polls[3].revents) {
+			hide_event(&in->hide);
+			polls[3].fd = in->hide.fd;
 		}
 		if (in->phase == ENDING && time_left_ms(in) == 0)
 			kill_all(in);
@@ -331,6 +338,7 @@ void init_main(const struct init_setup *setup)
 		error_set(&err, errno, "create a signalfd");
 		fail(&in, &err);
 	}
+	hide_watch(&in.hide);
 	start_command(&in);
 	serve(&in);
 	_exit(EXIT_SUCCESS);

@@ -14,7 +14,8 @@
  *   then put onto the directory entry itself, be it a symbolic link, dangling or not.
  * - The tmpfs is staged on /sys and vanishes under the new sysfs: no name in /tmp, no
  *   umount(2), which costs a grace period. It is made read-only as a whole once filled.
- * - Resolver sockets are hidden by one empty directory of that tmpfs, mounted over each.
+ * - Resolver sockets are hidden by one empty directory of that tmpfs, mounted over each
+ *   place (hide.c).
  * - Everything is private: what the host mounts later can't uncover anything.
  *
  * Nothing here is optional. If a step fails, the command does not start.
@@ -31,32 +32,14 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "sandbox/hide.h"
 #include "sandbox/preflight.h"
 
 #define STAGE "/sys"
 #define STAGE_ETC STAGE "/etc"
 #define STAGE_EMPTY STAGE "/empty"
+#define STAGE_NOTHING STAGE "/nothing"
 #define CGROUP "/sys/fs/cgroup"
-
-/* Where daemons listen that resolve host names for others: nscd, systemd-resolved (on the
- * system's D-Bus too), avahi, mDNSResponder, sssd, nslcd, winbind. On most systems /var/run is /run; it need not be. */
-static const char *const resolver_places[] = {
-	"/run/dbus",
-	"/var/run/dbus",
-	"/run/nscd",
-	"/var/run/nscd",
-	"/run/systemd/resolve",
-	"/run/avahi-daemon",
-	"/var/run/avahi-daemon",
-	"/run/mdnsd",
-	"/var/run/mdnsd",
-	"/var/lib/sss/pipes",
-	"/run/nslcd",
-	"/var/run/nslcd",
-	"/run/samba/winbindd",
-	"/var/run/samba/winbindd",
-	"/var/lib/samba/winbindd_privileged",
-};
 
 static int write_file(const char *path, const char *text, size_t len, struct error *err)
 {
@@ -81,6 +64,8 @@ static int stage(const struct mounts_setup *setup, struct error *err)
 	if (mkdir(STAGE_ETC, 0755) < 0 || chmod(STAGE_ETC, 0755) < 0 ||
 	    mkdir(STAGE_EMPTY, 0555) < 0 || chmod(STAGE_EMPTY, 0555) < 0)
 		return error_set(err, errno, "create the directories of " STAGE);
+	if (write_file(STAGE_NOTHING, "", 0, err) < 0)
+		return -1;
 	for (size_t i = 0; i < setup->etc_count; i++) {
 		const struct etc_file *f = &setup->etc[i];
 
@@ -132,25 +117,15 @@ static int cover_etc(const struct mounts_setup *setup, struct error *err)
 	return 0;
 }
 
-static int hide_resolvers(struct error *err)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(resolver_places); i++) {
-		const char *place = resolver_places[i];
-
-		if (mount(STAGE_EMPTY, place, NULL, MS_BIND, NULL) < 0 &&
-		    errno != ENOENT && errno != ENOTDIR)
-			return error_set(err, errno, "hide %s", place);
-	}
-	return 0;
-}
-
 /* A new /proc or /sys must not show more than the old one does (mount_too_revealing()). */
 static int refused(const char *what, struct error *err)
 {
 	error_set(err, errno, "%s", what);
 	if (err->code == EPERM && preflight_inside_childflow())
-		error_cure(err, "This is inside another childflow, and it was started by root: "
-				"start the outer one as an ordinary user.");
+		error_cure(
+			err,
+			"This is inside another childflow, and it was started by root: "
+			"start the outer one as an ordinary user.");
 	else if (err->code == EPERM)
 		error_cure(err,
 			   "Parts of the old one are hidden, as container engines do it; "
@@ -186,21 +161,12 @@ static int mount_proc(struct error *err)
 	return 0;
 }
 
-static bool is_below(const char *path, const char *dir)
-{
-	size_t n = strlen(dir);
-
-	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
-}
-
 /* The old directory may lie under a new mount: there it would still show the host's. */
 static int return_to(const char *cwd, struct error *err)
 {
-	bool covered = is_below(cwd, "/etc") || is_below(cwd, "/proc") ||
-		       is_below(cwd, "/sys");
+	bool covered = hide_is_below(cwd, "/etc") || hide_is_below(cwd, "/proc") ||
+		       hide_is_below(cwd, "/sys") || hide_concerns(cwd);
 
-	for (size_t i = 0; i < ARRAY_SIZE(resolver_places); i++)
-		covered |= is_below(cwd, resolver_places[i]);
 	if (!covered || chdir(cwd) == 0)
 		return 0;
 	if (chdir("/") < 0)
@@ -223,8 +189,8 @@ int mounts_set_up(const struct mounts_setup *setup, struct error *err)
 	if (cgroup < 0 && errno != ENOENT)
 		return error_set(err, errno, "open_tree " CGROUP);
 	if (stage(setup, err) < 0 || cover_etc(setup, err) < 0 ||
-	    hide_resolvers(err) < 0 || mount_sys(setup, cgroup, err) < 0 ||
-	    mount_proc(err) < 0)
+	    hide_resolvers(setup->hide, STAGE_EMPTY, STAGE_NOTHING, err) < 0 ||
+	    mount_sys(setup, cgroup, err) < 0 || mount_proc(err) < 0)
 		return -1;
 	return return_to(cwd, err);
 }

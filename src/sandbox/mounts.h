@@ -14,9 +14,12 @@ struct etc_file {
 	size_t len;
 };
 
+struct hide;
+
 struct mounts_setup {
 	const struct etc_file *etc;
 	size_t etc_count;
+	struct hide *hide;
 	bool guard_kernel; /* see mounts_guard_kernel() */
 };
 

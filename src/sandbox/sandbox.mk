@@ -6,6 +6,8 @@ childflow_lib_sources += \
 	src/sandbox/command.h \
 	src/sandbox/confine.c \
 	src/sandbox/confine.h \
+	src/sandbox/hide.c \
+	src/sandbox/hide.h \
 	src/sandbox/idmap.c \
 	src/sandbox/idmap.h \
 	src/sandbox/init.c \
