@@ -19,9 +19,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/if_tun.h>
 #include <linux/ioprio.h>
-#include <linux/filter.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <netinet/in.h>
 #include <unistd.h>
 
 #define LOW32 UINT64_C(0xffffffff)
@@ -58,7 +58,8 @@ static void start(uint32_t otherwise, uint32_t foreign)
 {
 	ctx = seccomp_init(otherwise);
 	check(ctx ? 0 : -ENOMEM, "seccomp_init");
-	check(seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, foreign), "bad architecture");
+	check(seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, foreign),
+	      "bad architecture");
 }
 
 /* --- the command --- */
@@ -72,7 +73,8 @@ static void refuse_family(const struct scmp_arg_cmp family)
 /* AF_PACKET needs CAP_NET_RAW, which only --as-root gives. */
 static void refuse_families(void)
 {
-	static const int allowed[] = { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET };
+	static const int allowed[] = { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK,
+				       AF_PACKET };
 	int family = 0;
 
 	for (size_t i = 0; i < COUNT(allowed); i++, family++) {
@@ -109,6 +111,12 @@ static void protect_init(void)
 	REFUSE(EPERM, sched_setscheduler, 1, pid);
 	REFUSE(EPERM, setpriority, 2, ARG_IS(0, PRIO_PROCESS), ARG_IS(1, 1));
 	REFUSE(EPERM, ioprio_set, 2, ARG_IS(0, IOPRIO_WHO_PROCESS), ARG_IS(1, 1));
+	/* Of the same user, and of the process group that init and the supervisor share with
+	 * the command: its number is 0 inside, as is that of the caller's own. */
+	REFUSE(EPERM, setpriority, 1, ARG_IS(0, PRIO_USER));
+	REFUSE(EPERM, setpriority, 2, ARG_IS(0, PRIO_PGRP), ARG_IS(1, 0));
+	REFUSE(EPERM, ioprio_set, 1, ARG_IS(0, IOPRIO_WHO_USER));
+	REFUSE(EPERM, ioprio_set, 2, ARG_IS(0, IOPRIO_WHO_PGRP), ARG_IS(1, 0));
 }
 
 static void build_command(void)
@@ -169,7 +177,8 @@ static void allow_descriptors(void)
 {
 	static const unsigned long ioctls[] = { FIONBIO, FIOCLEX, FIONREAD, TIOCOUTQ,
 						TUNSETOFFLOAD };
-	static const int fcntls[] = { F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC };
+	static const int fcntls[] = { F_GETFD, F_SETFD, F_GETFL, F_SETFL,
+				      F_DUPFD_CLOEXEC };
 
 	for (size_t i = 0; i < COUNT(ioctls); i++)
 		ALLOW_IF(ioctl, 1, SCMP_A1_64(SCMP_CMP_EQ, ioctls[i]));

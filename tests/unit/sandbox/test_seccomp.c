@@ -122,6 +122,14 @@ static void test_command_calls(void **state)
 		{ SYS_setpriority, { PRIO_PROCESS, 0, 0 }, THROUGH },
 		{ SYS_ioprio_set, { 1, 1, 99 }, EPERM },
 		{ SYS_ioprio_set, { 1, 0, 99 << 13 }, THROUGH },
+		/* All of the user's processes, and the group shared with the caller. */
+		{ SYS_setpriority, { PRIO_USER, 12345, 0 }, EPERM },
+		{ SYS_setpriority, { PRIO_PGRP, 0, 0 }, EPERM },
+		{ SYS_setpriority, { PRIO_PGRP | high, high, 0 }, EPERM },
+		{ SYS_setpriority, { PRIO_PGRP, INT32_MAX, 0 }, THROUGH },
+		{ SYS_ioprio_set, { 3, 12345, 99 << 13 }, EPERM },
+		{ SYS_ioprio_set, { 2, 0, 99 << 13 }, EPERM },
+		{ SYS_ioprio_set, { 2, INT32_MAX, 99 << 13 }, THROUGH },
 #ifdef __x86_64__
 		/* x32's getpid() */
 		{ 0x40000000 | SYS_getpid, { 0 }, ENOSYS },
