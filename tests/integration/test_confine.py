@@ -134,12 +134,24 @@ def test_the_same_is_possible_outside(lab, outside, probe):
         victim.communicate()
 
 
-def test_status_of_the_command(sandbox):
-    text = sandbox("cat", "/proc/self/status").out
-    status = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
-    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
-    for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
-        assert int(status[name], 16) == 0
+@pytest.mark.parametrize("options", [[], AS_ROOT], ids=["plain", "as-root"])
+def test_other_network_namespaces(lab, sandbox, outside, options):
+    """Not by a name in /run/netns, a process's entry in /proc, or a mount made inside."""
+    mounts = "mount -t tmpfs -o mode=755 lab /run; ip netns add other"
+    script = """
+        for file in /run/netns/other /proc/1/ns/net /proc/$PPID/ns/net; do
+            nsenter --net=$file true && echo "entered $file"
+            unshare -Ur nsenter --net=$file true && echo "entered $file as another's root"
+        done
+        nsenter -t $PPID -n true && echo "entered the parent's"
+        ip netns exec other true && echo "executed in other"
+        test -e /run/netns/other && echo end
+    """
+    with lab.host_mounts(mounts) as space:
+        seen = sandbox("sh", "-c", script, options=options, space=space)
+        assert seen.out == "end\n", seen
+        if sandbox.who == "root":
+            assert outside("nsenter", "--net=/run/netns/other", "true", space=space).status == 0
 
 
 def test_a_stopped_terminal_job_cant_be_typed_at(lab, sandbox):
@@ -420,44 +432,3 @@ except OSError as error:
     print(error.strerror)
 """
     assert as_root("/usr/bin/python3", "-c", script).out == "Device or resource busy\n"
-
-
-# --- nested -----------------------------------------------------------------------------------
-
-
-def hello(*prefix):
-    return [*prefix, "curl", "-sS", "http://v4.example.net/hello"]
-
-
-def assert_hello(seen):
-    assert (seen.status, seen.out, seen.err) == (0, "hello from the internet\n", ""), seen
-
-
-def test_childflow_in_childflow(sandbox):
-    assert_one_sentence(sandbox(*hello(*sandbox.program())), "another childflow", "--as-root")
-
-
-def test_childflow_in_childflow_as_root(sandbox, as_root):
-    if sandbox.who == "root":
-        # Real root's /proc/sys is read-only inside, and the kernel allows no other one then.
-        assert_one_sentence(as_root(*sandbox.program(), "true"), "another childflow", "root")
-        return
-    assert_hello(as_root(*hello(*sandbox.program())))
-    assert_hello(as_root(*hello(*sandbox.program(*AS_ROOT))))
-
-
-UNSHARES = ["-Ur", "-U --map-current-user", "-Urpf --mount-proc"]
-
-
-@pytest.mark.parametrize("how", UNSHARES)
-def test_in_namespaces_of_other_tools(lab, sandbox, how):
-    assert_hello(lab.run(["unshare", *how.split(), *hello(*sandbox.program())], sandbox.who))
-    argv = ["unshare", *how.split(), *sandbox.program(*AS_ROOT), "id", "-u"]
-    seen = lab.run(argv, sandbox.who)
-    assert (seen.status, seen.out) == (0, "0\n"), seen
-
-
-def test_without_any_mapped_id(lab, sandbox):
-    """`unshare -U` alone: nobody is anybody there."""
-    argv = ["unshare", "-U", *sandbox.program(), "true"]
-    assert_one_sentence(lab.run(argv, sandbox.who), "namespaces", "uid_map")

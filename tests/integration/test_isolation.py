@@ -1,6 +1,8 @@
 """What the command sees of the machine, and what it may not do."""
 
 import ipaddress
+import json
+import pathlib
 import re
 
 import pytest
@@ -8,15 +10,58 @@ import pytest
 from lab import DNS, HOST4, HOST6, USER_ID, WEB
 
 
-def status_field(sandbox, name):
-    text = sandbox("cat", "/proc/self/status").out
-    return re.search(rf"(?m)^{name}:\s*(.*)$", text).group(1)
+SYS_ADMIN = 1 << 21
 
 
-def test_no_capabilities_and_no_new_privileges(sandbox):
-    for field in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
-        assert int(status_field(sandbox, field), 16) == 0
-    assert status_field(sandbox, "NoNewPrivs") == "1"
+@pytest.fixture(params=[[], ["--as-root"]], ids=["plain", "as-root"])
+def designed(request, sandbox):
+    """Runs a command with each set of options that changes what it is."""
+    return lambda *argv, **how: sandbox(*argv, options=request.param, **how)
+
+
+def status(seen):
+    return dict(re.findall(r"(?m)^(\w+):\t(.*)$", seen.out))
+
+
+def test_status_of_the_command(designed, outside, request):
+    fields = status(designed("cat", "/proc/self/status"))
+    last = int(pathlib.Path("/proc/sys/kernel/cap_last_cap").read_text())
+    # The bounding set is kept: without it ping, which has a capability, could not be executed.
+    bounds = (2 << last) - 1
+    own = 0
+    if "as-root" in request.node.callspec.id:
+        bounds &= ~SYS_ADMIN
+        own = bounds
+    expected = {"CapInh": 0, "CapPrm": own, "CapEff": own, "CapBnd": bounds, "CapAmb": 0}
+    assert {name: int(fields[name], 16) for name in expected} == expected
+    assert (fields["NoNewPrivs"], fields["Seccomp"]) == ("1", "2")
+    there = status(outside("cat", "/proc/self/status"))
+    for name in ("SigIgn", "SigBlk", "SigCgt"):
+        assert fields[name] == there[name], name
+
+
+def test_descriptors_of_the_command(lab, designed):
+    with open("/dev/null") as inherited:
+        program = ["/usr/bin/python3", lab.top / "bin/client.py", "descriptors"]
+        seen = designed(*program, pass_fds=[inherited.fileno()])
+    assert seen.out == "0 1 2\n"
+
+
+def test_network_of_the_command(designed):
+    links = {link["ifname"]: link for link in json.loads(designed("ip", "-json", "address").out)}
+    assert sorted(links) == ["lo", "tap0"] == designed("ls", "/sys/class/net").out.split()
+    assert {"LOOPBACK", "UP"} <= {*links["lo"]["flags"]} and "UP" in links["tap0"]["flags"]
+    assert links["tap0"]["mtu"] == 1500
+    addresses = {name: [(a["local"], a["prefixlen"]) for a in link["addr_info"]]
+                 for name, link in links.items()}  # fmt: skip
+    assert addresses["lo"] == [("127.0.0.1", 8), ("::1", 128)]
+    (own4, length4), (own6, length6) = addresses["tap0"]
+    assert own4.startswith("10.240.") and own6.startswith("fd42:")
+    assert (length4, length6) == (30, 64)
+
+
+def test_processes_of_the_command(designed):
+    assert designed("ps", "-eo", "pid=,comm=").out.split() == ["1", "childflow-init", "2", "ps"]
 
 
 def test_own_identity(sandbox, outside):
@@ -67,8 +112,7 @@ def test_init_is_out_of_reach(sandbox):
     assert (seen.status, seen.out) == (0, "alive\n")
 
 
-def test_interfaces(sandbox):
-    assert sandbox("ls", "/sys/class/net").out == "lo\ntap0\n"
+def test_interfaces_in_proc(sandbox):
     assert sorted(re.findall(r"(?m)^ *(\w+):", sandbox("cat", "/proc/net/dev").out)) == [
         "lo", "tap0"
     ]
@@ -111,7 +155,7 @@ def test_own_loopback_works(sandbox):
     assert sandbox("timeout", "20", "sh", "-c", script).out == "reached\n"
 
 
-def test_processes(sandbox):
+def test_processes_of_a_script(sandbox):
     script = "for p in /proc/[0-9]*; do cat $p/comm; done"
     names = sandbox("sh", "-c", script).out.split()
     assert len(names) <= 4 and "dnsmasq" not in names and "pytest" not in names, names
