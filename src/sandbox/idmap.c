@@ -81,8 +81,10 @@ int idmap_choose(struct idmap *map, bool as_root, struct error *err)
 			return -1;
 		return whole_map("/proc/self/gid_map", map->gid, err);
 	}
-	snprintf(map->uid, sizeof(map->uid), "%u %u 1\n", as_root ? 0 : geteuid(), geteuid());
-	snprintf(map->gid, sizeof(map->gid), "%u %u 1\n", as_root ? 0 : getegid(), getegid());
+	snprintf(map->uid, sizeof(map->uid), "%u %u 1\n", as_root ? 0 : geteuid(),
+		 geteuid());
+	snprintf(map->gid, sizeof(map->gid), "%u %u 1\n", as_root ? 0 : getegid(),
+		 getegid());
 	return 0;
 }
 
@@ -97,9 +99,22 @@ static int write_file(pid_t pid, const char *name, const char *text, struct erro
 	return ns_write_file(path, text, err);
 }
 
+static int write_uids(const struct idmap *map, pid_t pid, struct error *err)
+{
+	if (write_file(pid, "uid_map", map->uid, err) == 0)
+		return 0;
+	/* verify_root_map() in the kernel: the id of the parent namespace's root. */
+	if (err->code == EPERM && map->root && !map->whole)
+		error_cure(err,
+			   "Root without CAP_SETFCAP can't map its own id: add that "
+			   "capability (docker run --cap-add SETFCAP), or run childflow "
+			   "as an ordinary user.");
+	return -1;
+}
+
 int idmap_write(const struct idmap *map, pid_t pid, struct error *err)
 {
-	if (write_file(pid, "uid_map", map->uid, err) < 0)
+	if (write_uids(map, pid, err) < 0)
 		return -1;
 	if (!map->whole && write_file(pid, "setgroups", "deny", err) < 0)
 		return -1;

@@ -33,10 +33,19 @@ int ns_write_file(const char *path, const char *text, struct error *err)
 {
 	cleanup_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
 
-	if (fd < 0)
-		return error_set(err, errno, "open %s", path);
+	if (fd < 0) {
+		error_set(err, errno, "open %s", path);
+		if (err->code == EROFS)
+			error_cure(
+				err,
+				"This /proc is read-only: let the sandbox around it have "
+				"a writable one (bwrap --proc /proc).");
+		return -1;
+	}
+	/* Its first line: an error is a sentence. */
 	if (write(fd, text, strlen(text)) < 0)
-		return error_set(err, errno, "write \"%s\" to %s", text, path);
+		return error_set(err, errno, "write \"%.*s\" to %s",
+				 (int)strcspn(text, "\n"), text, path);
 	return 0;
 }
 
@@ -94,7 +103,8 @@ int ns_keep_privileges(struct error *err)
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(err, errno, "set no_new_privs");
-	if (prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN) < 0 || syscall(SYS_capget, &hdr, data) < 0)
+	if (prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN) < 0 ||
+	    syscall(SYS_capget, &hdr, data) < 0)
 		return error_set(err, errno, "drop CAP_SYS_ADMIN");
 	for (size_t i = 0; i < ARRAY_SIZE(data); i++) {
 		if (i == CAP_TO_INDEX(CAP_SYS_ADMIN))

@@ -17,7 +17,7 @@ from lab import PATH, Lab, finish
 from polling import poll
 
 PLAIN = os.environ.get("CHILDFLOW") == "plain"
-TOOLS = """busybox curl dig dnsmasq gcc git go ip nginx nsenter openssl ping setpriv
+TOOLS = """busybox bwrap curl dig dnsmasq gcc git go ip nginx nsenter openssl ping setpriv
     unshare""".split()
 
 # Started under nohup or in a script's background, we ignore signals, and so would every command

@@ -13,7 +13,6 @@ from polling import poll
 pytestmark = pytest.mark.skipif(PLAIN, reason="CHILDFLOW=plain")
 
 CHROOT = """
-    mkdir /tmp/root
     for folder in bin dev etc lib lib64 proc tmp usr; do
         mkdir -p /tmp/root/$folder
         test ! -e /$folder || mount --rbind /$folder /tmp/root/$folder
