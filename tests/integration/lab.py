@@ -31,6 +31,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 PYTHON = "/usr/bin/python3"
 
 HOST4, HOST6 = "192.168.66.2", "2606:4700:66::2"
+OTHER_HOST = {4: "192.168.66.3", 6: "2606:4700:66::3"}  # what it may have later
 ROUTER4, ROUTER6 = "192.168.66.1", "2606:4700:66::1"
 
 # The internet's addresses by family: what stands behind each is in _start_servers().
@@ -395,7 +396,8 @@ class Lab:
 
     def strangers_on_the_wire(self):
         """Sources of packets, since the lab began, that belong to neither of its sides."""
-        known = {HOST4, HOST6, ROUTER4, ROUTER6, *FAR.values(), *address_list()}
+        hosts = {HOST4, HOST6, *OTHER_HOST.values()}
+        known = {*hosts, ROUTER4, ROUTER6, *FAR.values(), *address_list()}
         sources = {p.source for p in self.wire.since(capture.FILE_HEADER_SIZE)}
         return {s for s in sources - known if not s.startswith(("fe80:", "::"))}
 
