@@ -65,10 +65,13 @@ def shell(run, host, **how):
     space, ears = host
     script = "while read -r line; do echo $($line); done"
     told = Told(run.start("sh", "-c", script, space=space, stdin=-1, **how))
-    assert told("echo ready") == "ready"
-    ears("heard")
-    yield told
-    assert told.end() == ("", "")
+    try:
+        assert told("echo ready") == "ready"
+        ears("heard")
+        yield told
+    finally:
+        said = told.end()
+    assert said == ("", "")
 
 
 def knock_all(told, lab, sockets):
