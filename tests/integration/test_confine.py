@@ -114,6 +114,34 @@ def test_probes(probed, options):
         assert set(there.values()) <= {"ESRCH", "ENOENT"}, there
 
 
+def rank(pid):
+    """Its nice value, and its class and priority for input and output."""
+    after_name = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+    io = subprocess.run(["ionice", "-p", str(pid)], check=True, capture_output=True, text=True)
+    return after_name.split()[16], io.stdout
+
+
+@pytest.mark.parametrize("options", [[], AS_ROOT], ids=["plain", "as-root"])
+def test_the_ranks_of_others(sandbox, options):
+    """Supervisor and init are in the command's own process group, whose number is 0 inside."""
+    script = """
+        echo ready; read line
+        renice -n 15 -g 0; renice -n 15 -u $(id -u); ionice -c 3 -P 0; ionice -c 3 -u $(id -u)
+        echo done; read line
+    """
+    process = sandbox.start("sh", "-c", script, options=options, stdin=-1, start_new_session=True)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        run = Family(process)
+        before = [rank(pid) for pid in (run.supervisor, run.init, run.engine)]
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "done\n"
+        assert [rank(pid) for pid in (run.supervisor, run.init, run.engine)] == before
+    finally:
+        process.communicate("end\n", timeout=30)
+
+
 def test_the_same_is_possible_outside(lab, outside, probe):
     """Without childflow the probe gets through: its refusals above are childflow's."""
     victim = outside.start("sleep", "1000")
