@@ -252,9 +252,12 @@ static struct tcp_pcb *feed_syn(struct conn *c, bool listen)
 					   packet, hlen, packet + hlen, len - hlen);
 
 	assert(!tcp_active_pcbs && !tcp_tw_pcbs);
-	t->listener->local_port = listen ? c->at.remote.port : 0;
+	if (listen) {
+		t->listener->local_port = c->at.remote.port;
+		tcp_listen_pcbs.listen_pcbs = t->listener;
+	}
 	tcp_input(p, &c->st->netif);
-	t->listener->local_port = 0;
+	tcp_listen_pcbs.listen_pcbs = NULL;
 	pcb = tcp_active_pcbs;
 	tcp_active_pcbs = NULL;
 	return pcb;
@@ -414,6 +417,8 @@ struct tcp_table *stack_tcp_new(struct stack *st)
 	tcp_accept(listener, on_accept);
 	t->st = st;
 	t->listener = (struct tcp_pcb_listen *)listener;
+	/* Whatever its port, a stray SYN would meet it: one to port 0, say. */
+	tcp_listen_pcbs.listen_pcbs = NULL;
 	t->secret = (uint64_t)stack_random32() << 32 | stack_random32();
 	list_init(&t->dirty);
 	list_init(&t->tick);

@@ -8,7 +8,8 @@ import os
 import pytest
 
 from conftest import PLAIN
-from lab import (DNS, EARS_LOOPBACK, EARS_WILDCARD, HOST4, HOST6, NOBODY, WEB)  # fmt: skip
+from lab import (DNS, EARS_LOOPBACK, EARS_WILDCARD, HOST4, HOST6, NOBODY, PYTHON,
+                 WEB)  # fmt: skip
 
 pytestmark = pytest.mark.skipif(PLAIN, reason="CHILDFLOW=plain")
 
@@ -155,6 +156,18 @@ def test_moved_addresses(sandbox, frames, judges, move):
     assert expected <= {*left.split()}
     assert judges.heard() == ([], [])
     assert judges.sent() <= fetching()
+
+
+def test_port_0(sandbox, family):
+    """Nobody can listen on it. No capability is needed to try."""
+    script = f"""
+import socket
+for _ in range(3):
+    sock = socket.socket(socket.{"AF_INET6" if family == 6 else "AF_INET"})
+    print(sock.connect_ex(({WEB[family]!r}, 0)) == 111, flush=True)
+"""
+    seen = sandbox("sh", "-c", f'{PYTHON} -c "$0" && {FETCH}', script)
+    assert (seen.status, seen.out) == (0, "True\n" * 3 + HELLO), seen
 
 
 def test_a_storm_of_malformed_frames(lab, sandbox):

@@ -30,6 +30,7 @@ MANY = ["224.0.0.251", "239.255.255.250", "255.255.255.255", "192.168.66.255",
 SPOOFED = ["127.0.0.1", "0.0.0.0", "192.168.66.2", "93.184.216.54", "255.255.255.255",
            "224.0.0.1", "::1", "::", "2606:4700:66::2", "::ffff:192.168.66.2", "fe80::1:2",
            "ff02::1"]  # fmt: skip
+PORTS = [80, 53, 9, 0]  # of the frames that the storm's are made of
 
 
 def ip_json(*arguments):
@@ -253,15 +254,15 @@ def seed_frames(link, targets):
     frames = []
     for target in targets:
         for protocol in protocols(target):
-            frames += [link.frame(link.source(target), target, protocol, p) for p in (80, 53, 9)]
+            frames += [link.frame(link.source(target), target, protocol, p) for p in PORTS]
     v4 = [f for f in frames if f[12:14] == b"\x08\x00"]
     v6 = [f for f in frames if f[12:14] == b"\x86\xdd"]
     pieces = [bytes(8), b"\0\0\0\1\0\0\0\7", b"\0\0\0\x10\0\0\0\7"]
-    for frame in v6[::3]:
+    for frame in v6[:: len(PORTS)]:
         frames += [with_extension(frame, kind, bytes(8)) for kind in (0, 43, 60)]
         frames += [with_extension(frame, 44, piece) for piece in pieces]
     for flags in (b"\x20\0", b"\0\2", b"\x20\2"):
-        frames += [f[:20] + flags + f[22:] for f in v4[::3]]
+        frames += [f[:20] + flags + f[22:] for f in v4[:: len(PORTS)]]
     frames.append(with_options(v4[0], bytes([2, 4, 5, 180, 3, 3, 7, 1])))
     frames.append(with_options(v4[0], bytes([2, 4, 0, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 4, 2])))
     frames += [v4[0][:47] + bytes([flags]) + v4[0][48:] for flags in (0, 4, 16, 17, 24, 63, 255)]
