@@ -285,10 +285,8 @@ class Lab:
 
     def _start_servers(self):
         run = self.top / "run"
-        self.wire = capture.Wire(run / "wire.pcap", lambda data: self._send_marker(data, HOLE[4]))
-        self._serve_ready(self.internet, [PYTHON, self.top / "bin/sniff.py", "wan", self.wire.path])
-        self.loopback = capture.Wire(run / "lo.pcap", lambda data: self._send_marker(data, "127.0.0.1"))
-        self._serve_ready(self.host, [PYTHON, self.top / "bin/sniff.py", "lo", self.loopback.path])
+        self.wire = self._start_capture(self.internet, "wan", HOLE[4])
+        self.loopback = self._start_capture(self.host, "lo", "127.0.0.1")
         self.heard = run / "heard"
         ears = [self.top / "bin/ears.py", self.heard, EARS_LOOPBACK, EARS_WILDCARD]
         self._serve_ready(self.host, [PYTHON, *ears])
@@ -310,6 +308,12 @@ class Lab:
         for server in (DNS, OTHER_DNS):
             poll(lambda: self.internet.listens(53, "udp", server[4]), "dnsmasq")
         poll(lambda: self.host.listens(HOST_LOOPBACK_PORT), "the host's loopback server")
+
+    def _start_capture(self, space, interface, marked):
+        """marked: an address that the host reaches by that interface."""
+        path = self.top / "run" / f"{interface}.pcap"
+        self._serve_ready(space, [PYTHON, self.top / "bin/sniff.py", interface, path])
+        return capture.Wire(path, lambda token: self._send_marker(token, marked))
 
     def _start_nginx(self, run):
         listen = " ".join(f"listen {url_host(a)}:80; listen {url_host(a)}:443 ssl;"

@@ -74,7 +74,8 @@ def test_a_second_address_takes_over(lab, asker, eth0, family):
     lab.host.sh(f"""
         ip -{family} address add {OTHER_HOST[family]}/{length} dev eth0 {nodad}
         ip -{family} address del {(HOST4, HOST6)[family == 6]}/{length} dev eth0
-        ip -{family} address show to {OTHER_HOST[family]} | grep -q inet || # v4's second one went, too
+        # IPv4's second address of a network goes with the first.
+        ip -{family} address show to {OTHER_HOST[family]} | grep -q inet ||
             ip -{family} address add {OTHER_HOST[family]}/{length} dev eth0
         ip -{family} route replace default via {(ROUTER4, ROUTER6)[family == 6]}
     """)

@@ -38,7 +38,7 @@ def hear(sock):
 def main(path, *ports):
     loopback, wildcard = map(int, ports)
     out = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    places = [(a, loopback) for a in ("127.0.0.1", "::1")] + [(a, wildcard) for a in ("0.0.0.0", "::")]
+    places = ("127.0.0.1", loopback), ("::1", loopback), ("0.0.0.0", wildcard), ("::", wildcard)
     ears = selectors.DefaultSelector()
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         for place in places:

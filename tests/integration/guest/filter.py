@@ -34,7 +34,8 @@ def main(kind, *command):
     program = USERNS if kind == "userns" else [*USERNS[:3], USERNS[-1]]
     code = b"".join(struct.pack("HBBI", *line) for line in program)
     memory = ctypes.create_string_buffer(code)
-    head = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program), ctypes.addressof(memory)))
+    pointer = ctypes.addressof(memory)
+    head = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program), pointer))
     libc = ctypes.CDLL(None, use_errno=True)
     for arguments in ((PR_SET_NO_NEW_PRIVS, 1, 0), (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, head)):
         if libc.prctl(*arguments, 0, 0):
