@@ -10,9 +10,27 @@ AM_TESTS_ENVIRONMENT = \
 	PYTHON3='$(PYTHON3)'; export PYTHON3; \
 	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE;
 
-script_tests = tests/lint/run tests/integration/run
+script_tests = tests/lint/run tests/bench/selftest tests/integration/run
 TESTS = $(check_PROGRAMS) $(script_tests)
 EXTRA_DIST += tests/tap tests/lint tests/integration tests/demo tests/may-skip.txt
+
+# The benchmarks, run by hand: make bench BENCH='-r 5 -m tcp,udp'. Only their arithmetic is tested.
+BENCH =
+EXTRA_PROGRAMS = tests/bench/load tests/bench/delay
+tests_bench_load_SOURCES = tests/bench/load.c tests/bench/load.h tests/bench/origin.c \
+	tests/bench/stream.c
+tests_bench_load_LDADD =
+tests_bench_delay_SOURCES = tests/bench/delay.c
+tests_bench_delay_LDADD =
+EXTRA_DIST += tests/bench/bench.py tests/bench/canned.json tests/bench/chart.py \
+	tests/bench/contenders.py tests/bench/metrics.py tests/bench/report.py \
+	tests/bench/selftest tests/bench/soak.py tests/bench/world.py
+CLEANFILES += $(EXTRA_PROGRAMS)
+bench: childflow $(EXTRA_PROGRAMS)
+	@PYTHONDONTWRITEBYTECODE=1 $(top_srcdir)/tests/bench/bench.py \
+		--build '$(abs_top_builddir)' $(BENCH)
+clean-local:
+	-rm -rf bench
 
 if HAVE_CMOCKA
 include tests/unit/unit.mk
@@ -33,4 +51,4 @@ format-check:
 	cd $(top_srcdir) && find src netif tests -name '*.[ch]' -exec \
 		$(CLANG_FORMAT) --dry-run -Werror {} +
 
-.PHONY: check-unit format-check
+.PHONY: bench check-unit format-check
