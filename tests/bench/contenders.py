@@ -39,7 +39,7 @@ class Contender:
         self.name = name
         self.program = program
         self.options = list(options)
-        self.world = self.process = self.holder = self.err = None
+        self.world = self.directory = self.process = self.holder = self.err = None
         self.relays = []
 
     def absent(self):
@@ -57,7 +57,7 @@ class Contender:
 
     def start(self, world, directory):
         """directory: where its words go."""
-        self.world = world
+        self.world, self.directory = world, directory
         self.err = directory / f"{self.name}.err"
         self.process, self.holder, self.relays = None, None, []
         self._start()
@@ -98,6 +98,12 @@ class Contender:
                     os.kill(pid, signal.SIGKILL)
             status = self.process.wait()
         self.process = None
+        return status
+
+    def restart(self):
+        """As fresh as at the first start. Returns the exit status of the one that ended."""
+        status = self.stop()
+        self.start(self.world, self.directory)
         return status
 
     def inside(self):
@@ -167,6 +173,8 @@ class Pasta(Contender):
 
 
 class Slirp4netns(Contender):
+    relay = None
+
     def _start(self):
         self._hold(["unshare", "-Urn", *HOLDER])
         with self.err.open("a") as err:
@@ -180,8 +188,10 @@ class Slirp4netns(Contender):
 
     def stop(self):
         status = super().stop()
-        self.relay.terminate()
-        self.relay.wait()
+        if self.relay:
+            self.relay.terminate()
+            self.relay.wait()
+            self.relay = None
         return status
 
     def startup(self):

@@ -47,8 +47,9 @@ def has_returned(before, now):
 def keep_loading(notes, mode, arguments, seconds, totals):
     with notes.attempt(" ".join(map(str, (mode, *arguments)))):
         found = notes.load(mode, seconds, *arguments, seconds=seconds)
-        for key in ("up_bytes", "down_bytes", "done", "failed", "count", "lost"):
-            totals[f"{mode} {key}"] = totals.get(f"{mode} {key}", 0) + found.get(key, 0)
+        for key in {"up_bytes", "down_bytes", "done", "failed", "count", "lost"} & set(found):
+            what = f"{mode} {key.replace('_', ' ')}"
+            totals[what] = totals.get(what, 0) + found[key]
 
 
 def keep_stalling(notes, end, totals):
