@@ -13,6 +13,7 @@
 #include "cmd/engine.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <uv.h>
@@ -34,6 +35,8 @@
 /* Loop, tap, resolver's sockets and the like: flows never take these. */
 #define OWN_DESCRIPTORS 40
 #define FLOWS_MAX 40000
+/* So often free memory is given back, as long as anything happens. */
+#define TRIM_MS 5000
 
 struct engine {
 	const struct engine_setup *setup;
@@ -54,6 +57,8 @@ struct engine {
 	struct sessions *udp;
 	struct tap *tap;
 	struct stack *stack;
+	uv_timer_t trim_timer;
+	bool trimmed; /* nothing but that was done in the last turn */
 	int status;
 };
 
@@ -221,6 +226,8 @@ static int attach(struct engine *e, int tap_fd, struct error *err)
 	e->stack = stack_new(&e->loop, tap_link(e->tap), &e->plan, &up);
 	if (!e->stack)
 		return no_memory(err);
+	uv_timer_init(&e->loop, &e->trim_timer);
+	e->trim_timer.data = e;
 	uv_poll_init(&e->loop, &e->init_poll, e->init_fd);
 	uv_poll_init(&e->loop, &e->supervisor_poll, e->supervisor_fd);
 	uv_poll_start(&e->init_poll, UV_READABLE, on_init);
@@ -229,10 +236,24 @@ static int attach(struct engine *e, int tap_fd, struct error *err)
 	return r ? error_set(err, -r, "watch the tap") : 0;
 }
 
+/* The allocator gives back only what is free at the heap's end. One connection that was opened
+ * in a busy moment would hold all the buffers of that moment. */
+static void on_trim(uv_timer_t *timer)
+{
+	struct engine *e = timer->data;
+
+	buf_trim();
+	malloc_trim(0);
+	e->trimmed = true;
+}
+
 static void before_turn(void *ctx)
 {
 	struct engine *e = ctx;
 
+	if (!e->trimmed && !uv_is_active((uv_handle_t *)&e->trim_timer))
+		uv_timer_start(&e->trim_timer, on_trim, TRIM_MS, 0);
+	e->trimmed = false;
 	sessions_flush(e->udp);
 	stack_flush(e->stack);
 }
@@ -247,6 +268,7 @@ static void tear_down(struct engine *e)
 	tap_close(e->tap);
 	poller_close(&e->poller);
 	resolver_close(e->resolver, NULL, NULL);
+	uv_close((uv_handle_t *)&e->trim_timer, NULL);
 	uv_close((uv_handle_t *)&e->init_poll, NULL);
 	uv_close((uv_handle_t *)&e->supervisor_poll, NULL);
 	uv_run(&e->loop, UV_RUN_DEFAULT);

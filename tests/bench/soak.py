@@ -76,8 +76,8 @@ def load(notes, seconds, samples, say):
     workers.append(threading.Thread(target=keep_stalling, args=(notes, started + seconds, totals)))
     for worker in workers:
         worker.start()
-    while any(worker.is_alive() for worker in workers):
-        workers[0].join(SAMPLE_SECONDS)
+    while alive := [worker for worker in workers if worker.is_alive()]:
+        alive[-1].join(SAMPLE_SECONDS)
         samples.append(sample(notes.contender, started))
         say("{at:.0f} s: PSS {pss} MiB, {descriptors} descriptors, CPU {cpu} s"
             .format(**samples[-1]))
