@@ -207,6 +207,20 @@ def many(host, port, connections, count):
         print(line)
 
 
+def stall_then_keep_the_last(host, port, connections, count):
+    """Asks for much on each connection and reads nothing; at a word, ends all but the last."""
+    socks = []
+    for _ in range(int(connections)):
+        socks.append(connected(host, port, receive_buffer=4096))
+        socks[-1].sendall(f"{count}\n".encode())
+    print("stalled", flush=True)
+    sys.stdin.readline()
+    for sock in socks[:-1]:
+        sock.close()
+    print("ended", flush=True)
+    sys.stdin.readline()
+
+
 def leave_holder_behind(host, port):
     """Ends while a background process of its own holds a connection; it ignores SIGTERM."""
     reader, writer = os.pipe()
@@ -236,7 +250,7 @@ PROGRAMS = [
     connect, upload, upload_and_exit, upload_what_fits, download, download_late,
     download_and_leave, greet, after_peers_fin, short_answers, provoke_reset, send_reset,
     refused_then_fetch, write_after_reset_then_fetch, datagrams, beside_a_hole, many,
-    leave_holder_behind, descriptors, bind_low_port,
+    stall_then_keep_the_last, leave_holder_behind, descriptors, bind_low_port,
 ]
 
 if __name__ == "__main__":
