@@ -81,8 +81,8 @@ class Contender:
         self.holder = poll(find, "the process inside")
 
     def last_words(self):
-        words = self.err.read_text(errors="replace").strip() if self.err else ""
-        return words[-300:] or "no word"
+        lines = self.err.read_text(errors="replace").splitlines() if self.err else []
+        return lines[-1][:300] if lines else "no word"
 
     def stop(self):
         """Ends it in good order: what is inside ends first. Returns the exit status, or None."""
