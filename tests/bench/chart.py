@@ -9,8 +9,9 @@ from xml.sax.saxutils import escape
 import report
 
 COLOURS = ["#7f8c8d", "#b7791f", "#8e5ea2", "#d2556b", "#2f80ed", "#56b4e9", "#27ae60", "#e67e22"]
-LABELS, BARS, FIGURES = 190, 460, 170  # widths
-BAR, ROW_GAP, TOP = 11, 12, 64
+LABELS, BARS, FIGURES = 240, 430, 130  # widths
+BAR, ROW_GAP, TOP = 11, 12, 66
+ROW_LEAST = 26  # room for the two lines of a label
 FULL = 1.25  # the ratio at which a bar is cut off
 
 STYLE = """
@@ -36,9 +37,12 @@ def bar_ratio(metric, summary, name):
     return 1 / ratio if metric.less_is_better else ratio
 
 
-def title_of(metric):
-    tables = [title for title, metrics in report.TABLES.items() if metric in metrics]
-    return f"{tables[0].split(',')[0]}: {metric.title}"
+def label(metric, top, height):
+    """What is measured, in two lines: its table, its column."""
+    table = next(title for title, metrics in report.TABLES.items() if metric in metrics)
+    middle = top + height / 2
+    return [text(LABELS - 8, middle - 3, table, "small", "end"),
+            text(LABELS - 8, middle + 10, metric.title, "small", "end")]
 
 
 def row(metric, summary, shown, colours, top):
@@ -47,15 +51,15 @@ def row(metric, summary, shown, colours, top):
             if (ratio := bar_ratio(metric, summary, name)) is not None]
     if not bars:
         return [], 0
-    height = len(bars) * BAR
-    elements = [text(LABELS - 8, top + height / 2 + 4, title_of(metric), "small", "end")]
+    height = max(len(bars) * BAR, ROW_LEAST)
+    elements = label(metric, top, height)
     for number, (name, ratio) in enumerate(bars):
         y = top + number * BAR
         width = min(ratio, FULL) / FULL * BARS
         elements.append(f'<rect x="{LABELS}" y="{y}" width="{width:.1f}" height="{BAR - 2}" '
                         f'fill="{colours[name]}"><title>{escape(name)}</title></rect>')
         cut = " →" if ratio > FULL else ""
-        figure = f"{summary[name][0]:.{metric.digits}f}  ×{ratio:.2f}{cut}"
+        figure = f"{summary[name][0]:.{metric.digits}f} (×{ratio:.2f}){cut}"
         elements.append(text(LABELS + width + 5, y + BAR - 3, figure, "small"))
     return elements, height + ROW_GAP
 
@@ -63,8 +67,8 @@ def row(metric, summary, shown, colours, top):
 def legend(shown, colours):
     elements, x = [], LABELS
     for name in shown:
-        elements.append(f'<rect x="{x}" y="34" width="10" height="10" fill="{colours[name]}"/>')
-        elements.append(text(x + 14, 43, name))
+        elements.append(f'<rect x="{x}" y="31" width="10" height="10" fill="{colours[name]}"/>')
+        elements.append(text(x + 14, 40, name))
         x += 30 + 7 * len(name)
     return elements, x
 
@@ -89,7 +93,7 @@ def render(result):
         f"<style>{STYLE}</style>", f'<rect class="page" width="{width}" height="{height}"/>',
         text(LABELS, 22, "Relative to direct, longer is better", "title"), *keys, *body,
         f'<line class="line" x1="{one}" y1="{TOP - 8}" x2="{one}" y2="{y}"/>',
-        text(one, TOP - 11, "direct", "small", "middle"),
+        text(one, TOP - 10, "direct", "small", "middle"),
         text(8, height - 8, report.describe(result["meta"]), "small"),
         "</svg>",
     ]) + "\n"
