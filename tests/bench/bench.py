@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import sys
 import time
 
@@ -20,6 +21,7 @@ from contenders import contenders  # noqa: E402
 from metrics import METRICS, Notes, measure  # noqa: E402
 from world import World  # noqa: E402
 
+TOOLS = "dnsmasq dnsperf ip iperf3 nginx nsenter setpriv sysctl unshare wrk".split()
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -137,6 +139,10 @@ def main():
         return 0
     if os.geteuid() != 0:
         print("bench: only root can make the namespaces that are compared", file=sys.stderr)
+        return 1
+    if missing := [tool for tool in TOOLS if not shutil.which(tool)]:
+        print(f"bench: not installed: {' '.join(missing)} (./quickstart install demo test bench)",
+              file=sys.stderr)
         return 1
     arguments.output.mkdir(parents=True, exist_ok=True)
     for old in arguments.output.glob("*.err"):
