@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import time
 
@@ -144,6 +145,7 @@ def main():
         print(f"bench: not installed: {' '.join(missing)} (./quickstart install demo test bench)",
               file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us, all is undone
     arguments.output.mkdir(parents=True, exist_ok=True)
     for old in arguments.output.glob("*.err"):
         old.unlink()

@@ -10,6 +10,7 @@ the machine's own network is not touched.
 The host has mounts of its own: a /dev/net/tun that everybody may open, as on an ordinary system.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -106,7 +107,8 @@ class World:
         self.top = pathlib.Path(tempfile.mkdtemp(prefix="childflow-bench-"))
         self.top.chmod(0o755)
         self.log = log
-        self.servers = []
+        self.servers, self.spaces = [], []
+        atexit.register(self.close)
         self.iperf_port = IPERF_PORTS.start
         # An ordinary user can't reach the build directory of everyone.
         for tool in ("load", "delay"):
@@ -115,9 +117,9 @@ class World:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
-        self.host = Space([], "--net", "--mount", "--propagation", "private")
-        self.origin = Space([], "--net")
-        self.far = Space([], "--net")
+        self.host = self._space("--mount", "--propagation", "private")
+        self.origin = self._space()
+        self.far = self._space()
         self.host.sh(f"""
             mount -t tmpfs -o mode=755 bench /dev/net; mknod -m 666 /dev/net/tun c 10 200
             ip link add eth0 type veth peer name eth0 netns {self.origin.pid}
@@ -126,16 +128,21 @@ class World:
         """)
         self.origin.sh("ip link set lo up; ip link set eth0 up; "
                        f"ip address add {ORIGIN}/24 dev eth0")
-        for space in (self.host, self.origin, self.far):
+        for space in self.spaces:
             self.tune(space.pid)
         self._start_long_wire()
         self._start_servers()
 
+    def _space(self, *options):
+        self.spaces.append(Space([], "--net", *options))
+        return self.spaces[-1]
+
     def close(self):
+        atexit.unregister(self.close)
         for server in self.servers:
             server.kill()
             server.wait()
-        for space in (self.far, self.origin, self.host):
+        for space in reversed(self.spaces):
             space.close()
         shutil.rmtree(self.top)
 
