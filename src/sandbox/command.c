@@ -35,7 +35,8 @@
 struct process {
 	const struct command_setup *setup;
 	struct pathexec program;
-	int pair; /* closes at exec */
+	int pair;	/* closes at exec */
+	sigset_t early; /* came to our group before the process was born */
 };
 
 struct report {
@@ -63,6 +64,20 @@ static int take_ids(const struct command_setup *setup, int pair, struct error *e
 	return 0;
 }
 
+/*
+ * A key that was pressed before this process was in the group has found only us others. Not
+ * raise(3): it knows its thread by init's memory.
+ */
+static void take_early_keys(const sigset_t *early)
+{
+	static const int keys[] = { SIGINT, SIGQUIT, SIGHUP };
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (sigismember(early, keys[i]))
+			kill(getpid(), keys[i]);
+	}
+}
+
 static int restore_signals(const struct command_signals *signals, struct error *err)
 {
 	const struct sigaction dfl = { .sa_handler = SIG_DFL };
@@ -77,12 +92,15 @@ static int restore_signals(const struct command_signals *signals, struct error *
 static int prepare(const struct process *p, struct error *err)
 {
 	if (take_ids(p->setup, p->pair, err) < 0 ||
-	    (p->setup->as_root ? ns_keep_privileges(err) : ns_drop_privileges(err)) < 0 ||
-	    restore_signals(p->setup->signals, err) < 0)
+	    (p->setup->as_root ? ns_keep_privileges(err) : ns_drop_privileges(err)) < 0)
 		return -1;
 	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		return error_set(err, errno, "close inherited descriptors");
-	return seccomp_confine_command(err);
+	if (seccomp_confine_command(err) < 0)
+		return -1;
+	take_early_keys(&p->early);
+	/* Last: whoever is stopped here stops init, too, which waits for the exec. */
+	return restore_signals(p->setup->signals, err);
 }
 
 static int run(void *arg)
@@ -148,6 +166,8 @@ pid_t command_start(const struct command_setup *setup, struct pathexec_result *w
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, errno, "create a socket pair");
 	process.pair = pair[1];
+	/* All is blocked in init; so what it was sent is still there to be seen. */
+	sigpending(&process.early);
 	pid = start(&process);
 	ret = pid < 0 ? error_set(err, errno, "create the command's user namespace") : 0;
 	close(pair[1]);

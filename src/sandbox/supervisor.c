@@ -121,10 +121,11 @@ static int signals_take(struct supervisor *sv, struct error *err)
 static void describe(int status, char out[static DESCRIPTION_MAX])
 {
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-		snprintf(out, DESCRIPTION_MAX,
-			 "killed by signal %d, for a system call that it should not need: "
-			 "please report it",
-			 SIGSYS);
+		snprintf(
+			out, DESCRIPTION_MAX,
+			"killed by signal %d, for a system call that it should not need: "
+			"please report it",
+			SIGSYS);
 	else if (WIFSIGNALED(status))
 		snprintf(out, DESCRIPTION_MAX, "killed by signal %d (%s)",
 			 WTERMSIG(status), strsignal(WTERMSIG(status)));
@@ -313,13 +314,13 @@ static void forward(struct supervisor *sv, int number, bool from_terminal)
 }
 
 /*
- * The command may have begun without our knowing it yet. So a signal waits at init for it;
- * one that asks for the end does so for a moment only. What a terminal sends is not sent
- * again and can't wait: nobody may be there to have got it.
+ * The command may have begun without our knowing it yet, and then decides itself. So a signal
+ * waits at init for it; one that asks for the end does so for a moment only. What a terminal
+ * sends the command has, or gets when it is born (command.c).
  */
 static void on_early_signal(struct supervisor *sv, int number, bool from_terminal)
 {
-	if (number == SIGKILL || (from_terminal && asks_to_end(number))) {
+	if (number == SIGKILL) {
 		over(sv, SUPERVISOR_EXIT_SIGNAL + number);
 		return;
 	}

@@ -16,9 +16,11 @@ bool terminal_signal(int number)
 	case SIGTTIN:
 	case SIGTTOU:
 	case SIGWINCH:
+		return true;
 	case SIGHUP:
 	case SIGCONT:
-		return true;
+		/* A line that drops tells the leader of its session and nobody else. */
+		return getsid(0) != getpid();
 	default:
 		return false;
 	}

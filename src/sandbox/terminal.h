@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-/* Whether a terminal sends this signal to a whole process group by itself. */
+/* Whether this signal, when the terminal sent it to us, went to our whole process group. */
 bool terminal_signal(int number);
 
 /* Stops the calling process as `number` has stopped the command; returns when continued. */

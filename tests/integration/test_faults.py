@@ -62,10 +62,10 @@ class Family:
     """The processes of one run: the supervisor, its engine and its init."""
 
     def __init__(self, process):
-        self.supervisor = process.pid
-        task = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        self.supervisor = pid = getattr(process, "pid", process)
+        task = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
         poll(lambda: len(task.read_text().split()) == 2, "engine and init")
-        depth = self.namespaces(process.pid)
+        depth = self.namespaces(self.supervisor)
         for pid in map(int, task.read_text().split()):
             if self.namespaces(pid) > depth:
                 self.init = pid
