@@ -134,8 +134,10 @@ static size_t descriptors(void)
 	struct rlimit lim = { .rlim_max = 1024 };
 
 	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
-		lim.rlim_cur = lim.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &lim);
+		const struct rlimit all = { lim.rlim_max, lim.rlim_max };
+
+		if (setrlimit(RLIMIT_NOFILE, &all) < 0)
+			lim.rlim_max = lim.rlim_cur;
 	}
 	return MAX(MIN(lim.rlim_max, (rlim_t)FLOWS_MAX), (rlim_t)OWN_DESCRIPTORS + 8) -
 	       OWN_DESCRIPTORS;
@@ -228,8 +230,11 @@ static int attach(struct engine *e, int tap_fd, struct error *err)
 		return no_memory(err);
 	uv_timer_init(&e->loop, &e->trim_timer);
 	e->trim_timer.data = e;
-	uv_poll_init(&e->loop, &e->init_poll, e->init_fd);
-	uv_poll_init(&e->loop, &e->supervisor_poll, e->supervisor_fd);
+	r = uv_poll_init(&e->loop, &e->init_poll, e->init_fd);
+	if (r == 0)
+		r = uv_poll_init(&e->loop, &e->supervisor_poll, e->supervisor_fd);
+	if (r)
+		return error_set(err, -r, "watch the other processes");
 	uv_poll_start(&e->init_poll, UV_READABLE, on_init);
 	uv_poll_start(&e->supervisor_poll, UV_READABLE, on_supervisor);
 	r = tap_start(e->tap, on_tap_gone, e);

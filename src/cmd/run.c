@@ -240,8 +240,8 @@ int run_command(const struct config *cfg, int *exit_code, struct error *err)
 	*exit_code = SUPERVISOR_EXIT_FAILED;
 	netplan_choose(&run.supervisor.plan, entropy(), cfg->mtu);
 	/* A guess from outside, for resolv.conf; init makes it sure for the links. */
-	run.supervisor.plan.ipv6 = netlink_has_ipv6();
-	if (plan_resolvers(&run, err) == 0 && plan_hosts(&run, err) == 0 &&
+	if (netlink_has_ipv6(&run.supervisor.plan.ipv6, err) == 0 &&
+	    plan_resolvers(&run, err) == 0 && plan_hosts(&run, err) == 0 &&
 	    plan_nsswitch(&run, err) == 0) {
 		if (log_level() >= LOG_LEVEL_INFO)
 			tell_plan(&run);

@@ -104,7 +104,8 @@ int resolvconf_parse(const char *text, size_t len, struct resolvconf *out,
 	/* Closing is what makes the text; it fails when memory was short on the way. */
 	whole &= kept && fclose(kept) == 0;
 	whole &= warnings && fclose(warnings) == 0;
-	if (whole)
+	/* Or makes none, and says nothing, if the last of the memory is missing. */
+	if (whole && out->kept && out->warnings)
 		return 0;
 	resolvconf_free(out);
 	return error_set(err, ENOMEM, "parse resolv.conf");

@@ -173,8 +173,10 @@ pid_t command_start(const struct command_setup *setup, struct pathexec_result *w
 	close(pair[1]);
 	if (ret == 0 && written_by_init(setup))
 		ret = idmap_write(setup->idmap, pid, err);
-	if (ret == 0 && written_by_init(setup))
-		send(pair[0], "", 1, MSG_NOSIGNAL);
+	/* If it has died, that is what await_exec() finds. */
+	if (ret == 0 && written_by_init(setup) &&
+	    send(pair[0], "", 1, MSG_NOSIGNAL) < 0 && errno != EPIPE)
+		ret = error_set(err, errno, "tell the command its ids");
 	if (ret == 0)
 		ret = await_exec(pair[0], why, err);
 	close(pair[0]);

@@ -43,15 +43,17 @@ int idmap_identity(const char *text, char out[static IDMAP_TEXT_MAX])
 	return used ? 0 : -1;
 }
 
-static bool may_map_all(void)
+static int may_map_all(bool *may, struct error *err)
 {
 	struct __user_cap_header_struct hdr = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 	uint32_t need = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_SETFCAP;
 
-	if (CAP_SETFCAP > 31 || syscall(SYS_capget, &hdr, data) < 0)
-		return false;
-	return (data[0].effective & need) == need;
+	static_assert(CAP_SETFCAP < 32, "all in the first word");
+	if (syscall(SYS_capget, &hdr, data) < 0)
+		return error_set(err, errno, "read our own capabilities");
+	*may = (data[0].effective & need) == need;
+	return 0;
 }
 
 static int whole_map(const char *path, char out[static IDMAP_TEXT_MAX], struct error *err)
@@ -75,7 +77,9 @@ int idmap_choose(struct idmap *map, bool as_root, struct error *err)
 {
 	map->root = geteuid() == 0;
 	/* Others than root would become it on the host, too: their own ids are enough. */
-	map->whole = may_map_all() && (!as_root || map->root);
+	if (may_map_all(&map->whole, err) < 0)
+		return -1;
+	map->whole &= !as_root || map->root;
 	if (map->whole) {
 		if (whole_map("/proc/self/uid_map", map->uid, err) < 0)
 			return -1;

@@ -111,16 +111,17 @@ static int set_up_link(const struct init *in, struct netplan *plan, struct error
 	struct proto_msg msg = { .type = PROTO_TAP };
 	int fds[PROTO_FD_COUNT];
 	struct backend *be = in->setup->backend;
+	int r;
 
 	if (be->ops->attach(be, plan, fds, err) < 0)
 		return -1;
 	msg.plan = *plan;
-	/* An engine that is dead is found so in await_engine(), maybe with a last word. */
-	proto_send(in->setup->engine, &msg, fds, PROTO_FD_COUNT);
+	r = proto_send(in->setup->engine, &msg, fds, PROTO_FD_COUNT);
 	/* The engine alone holds the tap: with it goes the network. */
 	for (int i = 0; i < PROTO_FD_COUNT; i++)
 		close(fds[i]);
-	return 0;
+	/* An engine that is dead is found so in await_engine(), maybe with a last word. */
+	return r && r != -EPIPE ? error_set(err, -r, "send the tap to the engine") : 0;
 }
 
 static int set_up_view(struct init *in, const struct netplan *plan, struct error *err)

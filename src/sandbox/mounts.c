@@ -180,8 +180,11 @@ int mounts_set_up(const struct mounts_setup *setup, struct error *err)
 	cleanup_fd int cgroup = -1;
 
 	/* Without a path (a removed directory) it is under none of our mounts. */
-	if (!getcwd(cwd, sizeof(cwd)))
+	if (!getcwd(cwd, sizeof(cwd))) {
+		if (errno != ENOENT && errno != ERANGE && errno != ENAMETOOLONG)
+			return error_set(err, errno, "find out the current directory");
 		cwd[0] = '\0';
+	}
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return error_set(err, errno, "make mounts private");
 	cgroup = open_tree(AT_FDCWD, CGROUP,

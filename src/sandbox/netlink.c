@@ -22,6 +22,7 @@
 #include "base/util.h"
 
 /* LOOPBACK_IFINDEX of linux/netdevice.h: the same in each namespace. */
+#define DISABLE_IPV6 "/proc/sys/net/ipv6/conf/all/disable_ipv6"
 #define LOOPBACK_INDEX 1
 /* A burst of as many connections must fit. The default is 500. */
 #define TX_QUEUE_LEN 10000
@@ -248,11 +249,16 @@ int netlink_commit(int sock, const struct netlink_batch *b, struct error *err)
 	return 0;
 }
 
-bool netlink_has_ipv6(void)
+int netlink_has_ipv6(bool *has, struct error *err)
 {
-	cleanup_fd int fd = open("/proc/sys/net/ipv6/conf/all/disable_ipv6",
-				 O_RDONLY | O_CLOEXEC);
+	cleanup_fd int fd = open(DISABLE_IPV6, O_RDONLY | O_CLOEXEC);
 	char c = '1';
 
-	return fd >= 0 && read(fd, &c, 1) == 1 && c == '0';
+	*has = false;
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || read(fd, &c, 1) < 0)
+		return error_set(err, errno, "read " DISABLE_IPV6);
+	*has = c == '0';
+	return 0;
 }

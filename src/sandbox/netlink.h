@@ -31,6 +31,6 @@ int netlink_open(struct error *err);
 int netlink_commit(int sock, const struct netlink_batch *b, struct error *err);
 
 /* Whether the current network namespace can carry IPv6. */
-bool netlink_has_ipv6(void);
+int netlink_has_ipv6(bool *has, struct error *err);
 
 #endif

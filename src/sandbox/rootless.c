@@ -79,7 +79,8 @@ static int rootless_attach(struct backend *be, struct netplan *plan,
 	be->route_sock = netlink_open(err);
 	if (be->route_sock < 0)
 		return -1;
-	plan->ipv6 = netlink_has_ipv6();
+	if (netlink_has_ipv6(&plan->ipv6, err) < 0)
+		return -1;
 	netlink_build(&batch, plan, be->tap_index);
 	if (netlink_commit(be->route_sock, &batch, err) < 0)
 		return -1;

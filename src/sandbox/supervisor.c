@@ -181,7 +181,7 @@ static void on_engine_end(struct supervisor *sv)
 	describe(status, how);
 	switch (sv->phase) {
 	case STARTING:
-		error_set(&sv->err, 0, "the engine ended before it was ready (%s)", how);
+		error_set(&sv->err, 0, "the engine ended during the start (%s)", how);
 		break;
 	case RUNNING:
 		error_set(&sv->err, 0,

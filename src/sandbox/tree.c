@@ -91,6 +91,7 @@ static int start_init(struct tree *tree, const struct supervisor_setup *setup,
 	};
 	const struct proto_msg entered = { .type = PROTO_ENTERED };
 	pid_t pid = ns_clone(INIT_NAMESPACES);
+	int r;
 
 	if (pid == 0)
 		init_main(&init);
@@ -99,9 +100,9 @@ static int start_init(struct tree *tree, const struct supervisor_setup *setup,
 	tree->init_pid = pid;
 	if (tree->backend.ops->enter(&tree->backend, pid, err) < 0)
 		return -1;
-	/* If init has died, its end of file tells. */
-	proto_send(tree->init, &entered, NULL, 0);
-	return 0;
+	r = proto_send(tree->init, &entered, NULL, 0);
+	/* If init has died, its end of file tells, or its last word. */
+	return r && r != -EPIPE ? error_set(err, -r, "tell init to go on") : 0;
 }
 
 static int open_pairs(struct pairs *p, struct error *err)
