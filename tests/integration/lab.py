@@ -415,17 +415,22 @@ class Lab:
         finally:
             space.close()
 
+    def received(self):
+        """Bytes that have come to the host over the link, so far."""
+        lines = pathlib.Path(f"/proc/{self.host.pid}/net/dev").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.strip().startswith("eth0:"))
+
     def event_mark(self):
         return self.events.stat().st_size
 
+    def events_since(self, service, mark):
+        """What a service told about its conversations that ended after the mark."""
+        lines = self.events.read_bytes()[mark:].split(b"\n")
+        return [e for e in map(json.loads, lines[:-1]) if e["service"] == service]
+
     def wait_event(self, service, mark):
-        """What a service told about its first conversation that ended after the mark."""
-
-        def find():
-            lines = self.events.read_bytes()[mark:].split(b"\n")
-            return next((e for e in map(json.loads, lines[:-1]) if e["service"] == service), None)
-
-        return poll(find, f"the {service} service")
+        """The first of them."""
+        return poll(lambda: self.events_since(service, mark), f"the {service} service")[0]
 
     def leftovers(self):
         """Processes that a run of ours left behind: {pid: name}."""

@@ -192,10 +192,10 @@ def test_stopped_and_continued(lab, shell, family):
     """A download lives through Ctrl-Z and fg, and nothing of it is lost."""
     count = 300_000_000
     client = f"{PYTHON} {lab.top}/bin/client.py download {WEB[family]} {SOURCE} {count}"
-    mark = received_by(lab)
+    mark = lab.received()
     shell.type(f"$cf {client}\n")
     for megabytes in (1, 20, 40):
-        poll(lambda: received_by(lab) - mark > megabytes << 20, "the transfer")
+        poll(lambda: lab.received() - mark > megabytes << 20, "the transfer")
         shell.type(CTRL_Z)
         shell.expect("Stopped.*\r\n" + PROMPT)
         supervisor, = children(shell.leader.pid)
@@ -206,12 +206,6 @@ def test_stopped_and_continued(lab, shell, family):
     shell.expect(f"{count} {pattern.digest(count)}\r\n{PROMPT}")
     assert shell.status() == 0
     assert_prompt_works(shell)
-
-
-def received_by(lab):
-    """Bytes that have come to the host over the lab's link."""
-    lines = pathlib.Path(f"/proc/{lab.host.pid}/net/dev").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.strip().startswith("eth0:"))
 
 
 def test_background(shell):
