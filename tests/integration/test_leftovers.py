@@ -69,6 +69,13 @@ def test_timeout(lab, sandbox, trap, options, status):
     assert seen.status == status and seen.err == "", seen
 
 
+def test_timeout_lets_the_command_end_well(lab, sandbox):
+    script = "trap 'sleep 0.3; echo cleaned; exit' TERM; while :; do sleep 0.05; done"
+    argv = ["timeout", "0.3", *sandbox.program(), "sh", "-c", script]
+    seen = lab.run(argv, sandbox.who, start_new_session=True)
+    assert (seen.status, seen.out) == (124, "cleaned\n"), seen
+
+
 @pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGCONT, signal.SIGRTMIN + 3])
 def test_other_signals_are_passed_on(sandbox, number):
     script = f"import signal; signal.signal({int(number)}, lambda *_: exit(8)); " \

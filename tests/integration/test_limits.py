@@ -50,12 +50,12 @@ class Engine:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def assert_at_rest(self):
-        """Of a second it uses next to nothing, unless it spins."""
+        """Of a moment it uses next to nothing, unless it spins."""
 
         def rests():
             begin, used = time.monotonic(), self.seconds()
-            poll(lambda: time.monotonic() > begin + 1, "a second")
-            return self.seconds() - used < 0.2
+            poll(lambda: time.monotonic() > begin + 0.4, "a moment")
+            return self.seconds() - used < 0.1
 
         poll(rests, "an engine at rest")
 
@@ -229,7 +229,7 @@ def test_engine_dies(lab, guest, kind, how, capsys):
     begin = time.monotonic()
     for number in DEATHS[how]:
         os.kill(engine.pid, number)
-    process.wait(5)
+    process.wait(2.5)
     out, err = process.communicate()
     if "CROWD" in os.environ:
         tell(capsys, f"{kind}, {how}: {time.monotonic() - begin:.3f} s")

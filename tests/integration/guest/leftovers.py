@@ -1,7 +1,9 @@
-"""Runs childflow again and again, kills parts of it, and tells what is left: leftovers.py RUNS SEED.
+"""Runs childflow again and again, kills parts of it, and tells what is left.
+
+usage: leftovers.py RUNS SEED CHILDFLOW...
 
 Runs as the first process of a PID namespace of its own, so that it sees all there is to see, and
-whatever has lost its parent becomes its child. The rest of the arguments is childflow's argv.
+whatever has lost its parent becomes its child.
 """
 
 import contextlib
@@ -85,11 +87,10 @@ def kill_something(moments, process):
     time.sleep(moments.uniform(0, 0.05))
     others = [pid for pid in processes() if pid != os.getpid()]
     victim = moments.choice([process.pid, moments.choice(others or [process.pid])])
-    how = moments.choice([(signal.SIGKILL,), (signal.SIGSTOP, signal.SIGKILL), (signal.SIGSEGV,)])
-    for pid in (victim, process.pid):
-        for number in how:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+    how = moments.choice([signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV])
+    for pid, number in ((victim, how), (process.pid, signal.SIGKILL)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
         time.sleep(moments.uniform(0, 0.01))
 
 
