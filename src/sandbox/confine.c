@@ -25,6 +25,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -78,5 +79,8 @@ int confine_engine(struct error *err)
 		return -1;
 	if (ns_drop_privileges(err) < 0)
 		return -1;
+	/* The kernel forgets it with every gain of capabilities, as in a new user namespace. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return error_set(err, errno, "have the engine die with the supervisor");
 	return SANITIZED ? 0 : seccomp_confine_engine(err);
 }
