@@ -161,6 +161,9 @@ def test_every_call_fails_once(runs, role):
             fault = f"{call}:{number}:{code}"
             seen, looks = runs(fault)
             faults += 1
+            # How many pieces an answer comes in differs: this one may have had fewer.
+            if runs.calls().get(call, 0) < number:
+                continue
             survived[call] += looks is not None
             wrong = complaint(call, seen, looks, runs.marker.exists(), undisturbed)
             if wrong:
