@@ -139,14 +139,14 @@ int hide_resolvers(struct hide *h, const char *dir, const char *file, struct err
 	return hide_all(h, err);
 }
 
-void hide_watch(struct hide *h)
+int hide_watch(struct hide *h, struct error *err)
 {
 	const struct itimerspec delay = { .it_value.tv_nsec = DELAY_MS * 1000000 };
 
 	h->fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (h->fd < 0 || timerfd_settime(h->fd, 0, &delay, NULL) < 0)
-		log_warn("resolvers of the host that start later won't be hidden: %s",
-			 strerror(errno));
+		return error_set(err, errno, "start a timer");
+	return 0;
 }
 
 /* The directories above the places, up to the first with a name of its own. */

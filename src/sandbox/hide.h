@@ -16,7 +16,7 @@ struct hide {
 int hide_resolvers(struct hide *h, const char *dir, const char *file, struct error *err);
 
 /* From now on what appears is hidden as well, when hide_event() is called for a readable fd. */
-void hide_watch(struct hide *h);
+int hide_watch(struct hide *h, struct error *err);
 void hide_event(struct hide *h);
 
 /* Whether a path is that of a place to hide or below one. */

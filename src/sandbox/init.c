@@ -339,7 +339,8 @@ void init_main(const struct init_setup *setup)
 		error_set(&err, errno, "create a signalfd");
 		fail(&in, &err);
 	}
-	hide_watch(&in.hide);
+	if (hide_watch(&in.hide, &err) < 0)
+		fail(&in, &err);
 	start_command(&in);
 	serve(&in);
 	_exit(EXIT_SUCCESS);

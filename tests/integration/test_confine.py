@@ -1,5 +1,6 @@
 """What the command may not do to the machine, what the engine gives up, --as-root, nesting."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -245,10 +246,14 @@ def children(pid):
     return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
-def descriptors(pid):
-    """What a process holds besides its standard streams."""
-    files = pathlib.Path(f"/proc/{pid}/fd").iterdir()
-    return [os.readlink(file) for file in files if int(file.name) > 2]
+def descriptors(pid, begin=3):
+    """What a process holds, by default besides its standard streams."""
+    kinds = []
+    for file in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            if int(file.name) >= begin:
+                kinds.append(os.readlink(file))
+    return kinds
 
 
 def test_the_engine_alone_holds_the_tap(running):
@@ -267,8 +272,7 @@ def test_the_engine_alone_holds_the_tap(running):
 
 def test_descriptors_of_the_engine(running):
     engine = Family(running()).engine
-    kinds = [os.readlink(file) for file in pathlib.Path(f"/proc/{engine}/fd").iterdir()]
-    kinds = sorted(re.sub(r":?\[\d+\]$", "", kind) for kind in kinds)
+    kinds = sorted(re.sub(r":?\[\d+\]$", "", kind) for kind in descriptors(engine, 0))
     for kind in ("/dev/net/tun", "socket"):
         assert kind in kinds
     # stderr is a pipe here.
