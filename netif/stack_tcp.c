@@ -241,6 +241,14 @@ static size_t build_syn(const struct conn *c, uint8_t out[static 40 + 28],
 	return hlen + tcp_hlen;
 }
 
+/* lwIP takes "::" as a source to be chosen, and has none to choose. */
+static bool can_be_reset_from(const struct addr *remote)
+{
+	static const struct addr any;
+
+	return memcmp(remote->b, any.b, sizeof(any.b)) != 0;
+}
+
 /* With a listener the SYN makes a pcb, without one lwIP answers it by a reset. */
 static struct tcp_pcb *feed_syn(struct conn *c, bool listen)
 {
@@ -275,6 +283,8 @@ static void attempt_refuse(struct attempt *a, int err)
 	size_t hlen, len;
 
 	assert(c->state == CONN_PARKED);
+	if (!can_be_reset_from(&c->at.remote.addr))
+		err = EACCES; /* told by ICMP */
 	len = build_syn(c, packet, &hlen);
 	if (err != ETIMEDOUT &&
 	    (err == ECONNREFUSED || err == EMSGSIZE ||
@@ -351,6 +361,8 @@ static void feed(struct conn *c, const struct packet *pkt, size_t tcp_hlen)
 /* A segment of no connection: lwIP resets it (RFC 9293 3.5.2). */
 static void feed_stray(struct stack *st, const struct packet *pkt)
 {
+	if (!can_be_reset_from(&pkt->dst))
+		return stack_drop(st, STACK_DROP_MARTIAN);
 	tcp_input(stack_input_begin(st, &pkt->src, &pkt->dst, pkt->ip, pkt->l4 - pkt->ip,
 				    pkt->l4, pkt->l4_len),
 		  &st->netif);

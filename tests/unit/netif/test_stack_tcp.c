@@ -64,6 +64,30 @@ static void refuses_by_reset(void **state)
 	assert_int_equal(stack_connections(p.st), 0);
 }
 
+/* lwIP sends nothing from "::": a frame from a child that is root, no connect() makes one. */
+static void the_unspecified_address_is_refused_by_icmp(void **state)
+{
+	static const uint8_t icmpv6_prohibited[] = { 1, 1 };
+	struct peer_frame *f;
+	struct packet pkt;
+
+	(void)state;
+	assert_true(addr_parse("::", &c.remote));
+	peer_send(&p, &c, TH_SYN, linux_options, LINUX_OPTIONS_LEN, NULL, 0);
+	up.attempt->ops->refuse(up.attempt, ECONNREFUSED);
+	up.attempt = NULL;
+	f = peer_next(&p);
+	assert_non_null(f);
+	assert_int_equal(packet_parse(f->data + PACKET_ETH_LEN, f->len - PACKET_ETH_LEN,
+				      &pkt),
+			 PACKET_OK);
+	assert_int_equal(pkt.protocol, IPPROTO_ICMPV6);
+	assert_memory_equal(pkt.l4, icmpv6_prohibited, 2);
+	peer_send(&p, &c, TH_ACK, NULL, 0, NULL, 0);
+	nothing_sent();
+	assert_int_equal(stack_drops(p.st)[STACK_DROP_MARTIAN], 1);
+}
+
 static void refuses_by_icmp_quoting_the_syn(void **state)
 {
 	struct peer_frame *f;
@@ -303,6 +327,8 @@ int main(void)
 		BOTH(a_reset_cancels_a_parked_syn),
 		BOTH(refuses_by_reset),
 		BOTH(refuses_by_icmp_quoting_the_syn),
+		cmocka_unit_test_setup_teardown(
+			the_unspecified_address_is_refused_by_icmp, setup_v6, teardown),
 		BOTH(stays_silent_about_a_timeout),
 		BOTH(one_acknowledgement_per_batch),
 		BOTH(a_lone_small_segment_is_acknowledged_in_its_batch),
