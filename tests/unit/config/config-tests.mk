@@ -1,3 +1,6 @@
 check_PROGRAMS += \
 	tests/unit/config/test_options \
 	$(NULL)
+
+# Not a test: tests/integration/test_toml.py compares what it prints with Python's reader.
+noinst_PROGRAMS += tests/unit/config/toml_dump
