@@ -9,6 +9,8 @@ tests_fuzz_fuzz_dns_msg_LDADD = $(fuzz_ldadd)
 fuzz_programs += tests/fuzz/fuzz_stack
 tests_fuzz_fuzz_stack_SOURCES = tests/fuzz/fuzz_stack.c $(peer_sources)
 tests_fuzz_fuzz_stack_LDADD = $(fuzz_ldadd)
+fuzz_programs += tests/fuzz/fuzz_toml
+tests_fuzz_fuzz_toml_LDADD = $(fuzz_ldadd)
 EXTRA_DIST += tests/fuzz/corpus
 
 if ENABLE_FUZZER
