@@ -256,15 +256,15 @@ static char *put_utf8(char *out, uint32_t code)
 	return out;
 }
 
-/* \uXXXX and \UXXXXXXXX; the backslash is at c. Returns the place behind, or NULL. */
-static const char *decode_unicode(struct toml_scanner *s, const char *c, const char *end,
-				  char **out)
+/* \uXXXX and \UXXXXXXXX; the backslash is at c. Returns the place behind, or NULL. Digits
+ * that are too few end with the quote behind the string, which is none. */
+static const char *decode_unicode(struct toml_scanner *s, const char *c, char **out)
 {
 	int digits = c[1] == 'u' ? 4 : 8;
 	uint32_t code = 0;
 
 	for (int i = 0; i < digits; i++) {
-		unsigned digit = end - c > 2 + i ? toml_digit_value(c[2 + i]) : 16;
+		unsigned digit = toml_digit_value(c[2 + i]);
 
 		if (digit == 16) {
 			toml_fail(s, c,
@@ -302,13 +302,14 @@ static const char *skip_line_end(const char *c, const char *end)
 	return c;
 }
 
-/* Returns the place behind the escape at c, or NULL. */
+/* Returns the place behind the escape at c, or NULL. A backslash is never a string's last:
+ * it would have kept the quote from closing it. */
 static const char *decode_escape(struct toml_scanner *s, const char *c, const char *end,
-				 bool multi, char **out)
+				 char **out)
 {
 	static const char letters[] = "btnfr\"\\", meanings[] = "\b\t\n\f\r\"\\";
-	char letter = end - c > 1 ? c[1] : '\0';
-	const char *known = letter ? strchr(letters, letter) : NULL;
+	char letter = c[1];
+	const char *known = strchr(letters, letter);
 	const char *behind;
 
 	if (known) {
@@ -316,8 +317,8 @@ static const char *decode_escape(struct toml_scanner *s, const char *c, const ch
 		return c + 2;
 	}
 	if (letter == 'u' || letter == 'U')
-		return decode_unicode(s, c, end, out);
-	behind = multi ? skip_line_end(c, end) : NULL;
+		return decode_unicode(s, c, out);
+	behind = skip_line_end(c, end);
 	if (!behind)
 		toml_fail(s, c,
 			  "Write \\\\ for a backslash, or the string in single quotes, "
@@ -353,7 +354,7 @@ int toml_scan_string(struct toml_scanner *s, char **out)
 		c++;
 	while (c < close) {
 		if (quote == '"' && *c == '\\') {
-			c = decode_escape(s, c, close, multi, &to);
+			c = decode_escape(s, c, close, &to);
 			if (!c)
 				return -1;
 		} else if (*c == '\r') {
