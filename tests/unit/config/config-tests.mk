@@ -1,5 +1,6 @@
 check_PROGRAMS += \
 	tests/unit/config/test_options \
+	tests/unit/config/test_profiles \
 	tests/unit/config/test_toml \
 	$(NULL)
 
