@@ -5,9 +5,17 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "cmd/profile.h"
 #include "cmd/run.h"
-#include "config/options.h"
+#include "config/check.h"
+#include "config/cmdline.h"
+#include "config/help.h"
+#include "config/load.h"
 #include "sandbox/supervisor.h"
+
+/* Of what runs nothing. */
+#define EXIT_FAILED 1
+#define EXIT_USAGE 2
 
 /*
  * A descriptor we open must never be taken for one of the command's: where the caller gave
@@ -34,35 +42,68 @@ static void print_error(const struct error *err)
 		dprintf(STDERR_FILENO, "childflow: %s\n", err->cure);
 }
 
+static int flush(struct error *err)
+{
+	return fflush(stdout) == EOF ? error_set(err, errno, "write to stdout") : 0;
+}
+
 static int print_information(const struct config *cfg, struct error *err)
 {
 	if (cfg->show_help)
-		options_help(stdout);
+		help_write(stdout);
 	else
 		puts("childflow " PACKAGE_VERSION);
-	if (fflush(stdout) == EOF)
-		return error_set(err, errno, "write to stdout");
-	return 0;
+	return flush(err);
+}
+
+/* Done or not, nothing is run. */
+static int inform(int ret, int *exit_code)
+{
+	*exit_code = ret < 0 ? EXIT_FAILED : 0;
+	return ret;
+}
+
+/* One call of the program. *exit_code is what the step at hand means when it fails. */
+static int call(struct config *cfg, int argc, char **argv, int *exit_code,
+		struct error *err)
+{
+	bool runs_nothing = cmdline_runs_nothing(argc, argv);
+	int failed = runs_nothing ? EXIT_FAILED : SUPERVISOR_EXIT_FAILED;
+	int usage = runs_nothing ? EXIT_USAGE : SUPERVISOR_EXIT_FAILED;
+
+	*exit_code = failed;
+	if (occupy_stdio(err))
+		return -1;
+	*exit_code = usage;
+	if (cmdline_parse(cfg, argc, argv, err))
+		return -1;
+	if (cfg->show_help || cfg->show_version)
+		return inform(print_information(cfg, err), exit_code);
+	*exit_code = failed;
+	if (!cfg->list_profiles && config_load(cfg, err))
+		return -1;
+	*exit_code = usage;
+	if (config_check(cfg, err))
+		return -1;
+	if (cfg->list_profiles)
+		return inform(profile_list(err), exit_code);
+	if (cfg->dump_profile)
+		return inform(profile_dump(cfg, err), exit_code);
+	*exit_code = failed;
+	if (config_load_secrets(cfg, err) || config_check_available(cfg, err))
+		return -1;
+	log_init(cfg->log_level);
+	return run_command(cfg, exit_code, err);
 }
 
 int main(int argc, char **argv)
 {
-	int exit_code = SUPERVISOR_EXIT_FAILED, ret;
-	struct config cfg;
+	struct config cfg = { 0 };
 	struct error err;
+	int exit_code;
 
-	options_defaults(&cfg);
-	ret = occupy_stdio(&err);
-	if (ret == 0)
-		ret = options_parse(&cfg, argc, argv, &err);
-	if (ret == 0 && (cfg.show_help || cfg.show_version)) {
-		ret = print_information(&cfg, &err);
-		exit_code = ret < 0 ? SUPERVISOR_EXIT_FAILED : 0;
-	} else if (ret == 0) {
-		log_init(cfg.log_level);
-		ret = run_command(&cfg, &exit_code, &err);
-	}
-	if (ret < 0)
+	if (call(&cfg, argc, argv, &exit_code, &err) < 0)
 		print_error(&err);
+	config_free(&cfg);
 	return exit_code;
 }

@@ -16,6 +16,7 @@ childflow_lib_sources += \
 	src/base/netplan.h \
 	src/base/poller.c \
 	src/base/poller.h \
+	src/base/proxy.h \
 	src/base/target.h \
 	src/base/util.h \
 	$(NULL)

@@ -143,8 +143,8 @@ static int plan_resolvers(struct run *run, struct error *err)
 	struct resolvconf *host = &run->host;
 	char *text;
 
-	if (run->cfg->dns_set) {
-		run->resolvers[0] = (struct endpoint){ run->cfg->dns, DNS_PORT };
+	if (run->cfg->dns.set) {
+		run->resolvers[0] = (struct endpoint){ run->cfg->dns.addr, DNS_PORT };
 		run->engine.resolver_count = 1;
 	} else {
 		if (resolvconf_read(RESOLV_CONF, host, err) < 0)
@@ -154,7 +154,7 @@ static int plan_resolvers(struct run *run, struct error *err)
 		list_resolvers(host, run->resolvers);
 	}
 	run->engine.resolvers = run->resolvers;
-	run->engine.resolvers_explicit = run->cfg->dns_set;
+	run->engine.resolvers_explicit = run->cfg->dns.set;
 	text = resolvconf_render(host->kept ? host->kept : "", &plan->gateway4,
 				 plan->ipv6 ? &plan->gateway6 : NULL);
 	return add_etc(run, "resolv.conf", text, text ? strlen(text) : 0, err);
@@ -252,7 +252,7 @@ int run_command(const struct config *cfg, int *exit_code, struct error *err)
 		run.supervisor.etc_count = run.etc_count;
 		run.supervisor.as_root = cfg->as_root;
 		run.supervisor.drain_timeout_ms = cfg->drain_timeout_ms;
-		if (!cfg->dns_set) {
+		if (!cfg->dns.set) {
 			run.supervisor.resolvers_read = read_resolvers;
 			run.supervisor.resolvers_ctx = &run;
 			run.supervisor.resolvers_path = RESOLV_CONF;

@@ -1,4 +1,8 @@
-/* The settings of one run, after command line and defaults. Plain data, filled by options.c. */
+/*
+ * The settings of one run. Plain data: options.c says which option is which field. A struct
+ * of zeros is one in which nothing is set; layers of settings (command line, environment,
+ * profiles, defaults) are such structs, each filled from the one below it.
+ */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 
@@ -6,17 +10,96 @@
 
 #include "base/addr.h"
 #include "base/log.h"
+#include "base/proxy.h"
+#include "policy/rule.h"
+
+enum capture_point {
+	CAPTURE_CHILD,
+	CAPTURE_EGRESS,
+	CAPTURE_WIRE_EGRESS,
+	CAPTURE_BOTH
+};
+enum backend {
+	BACKEND_ROOTLESS,
+	BACKEND_ROOTFUL
+};
+enum format {
+	FORMAT_TEXT,
+	FORMAT_JSON,
+	FORMAT_MARKDOWN
+};
+enum default_policy {
+	POLICY_ALLOW,
+	POLICY_DENY
+};
+
+struct config_addr {
+	bool set;
+	struct addr addr;
+};
+
+/* Where a setting comes from. */
+struct origin {
+	enum origin_kind {
+		ORIGIN_NONE, /* not set */
+		ORIGIN_DEFAULT,
+		ORIGIN_PROFILE,
+		ORIGIN_ENVIRONMENT,
+		ORIGIN_COMMAND_LINE,
+	} kind;
+	char *file; /* of the profile */
+	unsigned line, column;
+	unsigned by; /* the enum option_id of another option that says it, or 0 */
+};
+
+#define CONFIG_OPTIONS_MAX 64
 
 struct config {
-	char **command; /* argv of the command, NULL at the end; points into main's argv */
-	bool dns_set;
-	struct addr dns;	   /* --dns */
-	char *hosts_file;	   /* --hosts-file, or NULL; points into argv */
-	unsigned drain_timeout_ms; /* --drain-timeout */
-	unsigned mtu;		   /* --mtu, bytes */
+	char *capture;
+	enum capture_point capture_point;
+	enum backend backend;
+	struct config_addr dns;
+	char *hosts_file;
+	struct proxy_list proxies;
+	char *proxy_user, *proxy_password, *proxy_password_file;
+	bool proxy_insecure;
+	bool summary;
+	enum format doctor_format, report_format, summary_format;
+	char *flow_log;
+	bool offline, block_private, block_metadata;
+	enum default_policy default_policy;
+	struct rule_list allow_cidrs, deny_cidrs;
+	struct rule_list allow_domains_exact, allow_domains;
+	struct rule_list deny_domains_exact, deny_domains;
+	bool proxy_only, fail_on_leak;
+	char *iface;
+	unsigned mtu;		   /* bytes */
+	unsigned drain_timeout_ms; /* whole milliseconds */
+	bool as_root;
 	enum log_level log_level;
-	bool as_root; /* --as-root */
-	bool show_help, show_version;
+	char **command; /* NULL at the end */
+
+	/* What the command line alone can say. */
+	char *profile; /* a file, or a name to look for */
+	bool root;     /* another word for the backend */
+	bool quiet;    /* a change of log_level, as is */
+	unsigned verbose;
+	bool dump_profile, origins, show_secrets;
+	bool doctor, list_profiles, show_help, show_version;
+	char **report, **diff; /* files, NULL at the end */
+
+	char *extends; /* what a profile alone can say */
+
+	struct origin from[CONFIG_OPTIONS_MAX]; /* by enum option_id */
 };
+
+/* Makes cfg, which holds nothing, the lowest layer: what holds when nobody says anything. */
+void config_defaults(struct config *cfg);
+
+/* Takes from lower what upper does not set, and frees the rest. */
+void config_fill(struct config *upper, struct config *lower);
+
+/* Frees what the struct owns; nothing is set in it any more. */
+void config_free(struct config *cfg);
 
 #endif

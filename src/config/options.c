@@ -1,438 +1,379 @@
-/*
- * One row per option. Parser and help read the table, so an option can't be known to one
- * and not to the other; a new option is a row, and a new kind of value a row of `types`.
- *
- * The grammar is the one clap users know: --long VALUE, --long=VALUE, -sVALUE, -s VALUE,
- * -s=VALUE, flags in one word (-vv). No abbreviations: a script must not change its meaning
- * when an option is added. A value that stands alone and looks like an option is refused,
- * because it nearly always is one whose value was forgotten.
- */
+/* The option table; nothing else knows an option's name. */
 #include "config/options.h"
 
-#include <stddef.h>
+#include <assert.h>
 #include <string.h>
 
-#include "base/netplan.h"
 #include "base/util.h"
 
-#define DRAIN_TIMEOUT_DEFAULT_MS 30000
-#define SECONDS_MAX 1000000
-/* What IPv6 needs (RFC 8200 5), and what a tap can be given, less a word. */
-#define MTU_MIN 1280
-#define MTU_MAX 65520
-
-enum group {
-	GROUP_NAMES,
-	GROUP_NETWORK,
-	GROUP_RUN,
-	GROUP_MESSAGES,
-	GROUP_INFO,
-};
+static_assert(OPTION_COUNT <= CONFIG_OPTIONS_MAX, "each option has an origin");
 
 static const char *const group_titles[] = {
-	[GROUP_NAMES] = "Names",      [GROUP_NETWORK] = "Network",
-	[GROUP_RUN] = "The run",      [GROUP_MESSAGES] = "Messages",
-	[GROUP_INFO] = "Information",
+	[GROUP_PROFILES] = "Settings from files",
+	[GROUP_POLICY] = "What may leave",
+	[GROUP_NAMES] = "Names",
+	[GROUP_PROXY] = "Through proxies",
+	[GROUP_RECORDS] = "What is recorded",
+	[GROUP_NETWORK] = "The command's network",
+	[GROUP_RUN] = "The run",
+	[GROUP_MESSAGES] = "Messages",
+	[GROUP_OTHER] = "Instead of a run",
 };
+static_assert(ARRAY_SIZE(group_titles) == GROUP_COUNT, "each group has a title");
 
-enum type {
-	TYPE_TRUE,	/* bool, becomes true */
-	TYPE_ADDRESS,	/* struct addr, and a bool that says it is set */
-	TYPE_PATH,	/* char * */
-	TYPE_SECONDS,	/* unsigned, in milliseconds */
-	TYPE_MTU,	/* unsigned */
-	TYPE_LOG_LEVEL, /* enum log_level */
-	TYPE_QUIETER,	/* enum log_level */
-	TYPE_LOUDER,	/* enum log_level, one step each time */
-};
+/* In the order of the enums of config.h. */
+static const char *const capture_points[] = { "child", "egress", "wire-egress", "both",
+					      NULL };
+static const char *const backends[] = { "rootless-internal", "rootful", NULL };
+static const char *const formats[] = { "text", "json", NULL };
+static const char *const report_formats[] = { "text", "json", "markdown", NULL };
+static const char *const policies[] = { "allow", "deny", NULL };
+static const char *const levels[] = { "quiet", "error", "warn", "info", "debug", NULL };
 
-struct option {
-	const char *name; /* long, without "--" */
-	char letter;	  /* short, or 0 */
-	enum type type;
-	bool repeats;
-	bool ends;	   /* nothing behind it counts */
-	size_t offset;	   /* in struct config */
-	size_t set_offset; /* of the bool of TYPE_ADDRESS */
-	const char *value; /* its name in the help; NULL for flags */
-	enum group group;
-	const char *help; /* lines separated by \n */
-};
+/* Why an option is refused in a run. A feature that comes takes its marks away. */
+#define NO_CAPTURE "packets are not captured yet"
+#define NO_ROOTFUL "there is only the rootless backend"
+#define NO_PROXY "proxies are not spoken to yet"
+#define NO_POLICY "nothing is filtered yet"
+#define NO_FLOW_LOG "flows are not recorded yet"
+#define NO_DOCTOR "nothing diagnoses the host yet"
 
 #define AT(field) .offset = offsetof(struct config, field)
 
 /* clang-format off */
 static const struct option table[] = {
-	{ "dns", 'd', TYPE_ADDRESS, AT(dns), .set_offset = offsetof(struct config, dns_set),
-	  .value = "ADDR", .group = GROUP_NAMES,
-	  .help = "ask this DNS server (IPv4 or IPv6 address) instead of the host's" },
-	{ "hosts-file", 0, TYPE_PATH, AT(hosts_file),
-	  .value = "FILE", .group = GROUP_NAMES,
-	  .help = "names in FILE (as in /etc/hosts) have the addresses given there" },
-	{ "mtu", 0, TYPE_MTU, AT(mtu),
-	  .value = "BYTES", .group = GROUP_NETWORK,
-	  .help = "largest packet on the command's interface (default 1500; more is\n"
-		  "no faster)" },
-	{ "drain-timeout", 0, TYPE_SECONDS, AT(drain_timeout_ms),
-	  .value = "SECONDS", .group = GROUP_RUN,
-	  .help = "after the command's end wait at most so long until everything\n"
-		  "it has sent is delivered (default 30)" },
-	{ "as-root", 0, TYPE_TRUE, AT(as_root), .group = GROUP_RUN,
-	  .help = "the command is root inside: it may set up its network and send raw\n"
-		  "packets, but reaches nothing more" },
-	{ "log-level", 0, TYPE_LOG_LEVEL, AT(log_level),
-	  .value = "LEVEL", .group = GROUP_MESSAGES,
-	  .help = "quiet, error, warn, info or debug (default warn)" },
-	{ "quiet", 'q', TYPE_QUIETER, AT(log_level), .group = GROUP_MESSAGES,
-	  .help = "say nothing but why a run has failed" },
-	{ "verbose", 'v', TYPE_LOUDER, .repeats = true, AT(log_level),
-	  .group = GROUP_MESSAGES,
-	  .help = "say more; -vv says most" },
-	{ "help", 'h', TYPE_TRUE, .ends = true, AT(show_help), .group = GROUP_INFO,
-	  .help = "print this text" },
-	{ "version", 'V', TYPE_TRUE, .ends = true, AT(show_version), .group = GROUP_INFO,
-	  .help = "print the version" },
+	[OPTION_EXTENDS] = {
+		.key = "extends", .type = TYPE_PATH, AT(extends),
+	},
+	[OPTION_CAPTURE] = {
+		"capture", 'c', "capture", TYPE_PATH, AT(capture),
+		.value = "FILE", .group = GROUP_RECORDS, .missing = NO_CAPTURE,
+		.help = "write the packets to FILE, in pcapng",
+	},
+	[OPTION_CAPTURE_POINT] = {
+		"capture-point", 'C', "capture_point", TYPE_CHOICE, capture_points,
+		AT(capture_point), .always = true,
+		.value = "WHERE", .group = GROUP_RECORDS, .missing = NO_CAPTURE,
+		.help = "which packets: child (the command's; the default), egress, "
+			"wire-egress or both",
+	},
+	[OPTION_ROOT] = {
+		"root", 0, NULL, TYPE_FLAG, AT(root),
+		.group = GROUP_NETWORK, .missing = NO_ROOTFUL,
+		.help = "use the rootful backend",
+	},
+	[OPTION_BACKEND] = {
+		"network-backend", 0, "backend", TYPE_CHOICE, backends, AT(backend),
+		.always = true, .hidden = true,
+		.value = "BACKEND", .group = GROUP_NETWORK, .missing = NO_ROOTFUL,
+		.help = "rootless-internal (the default) or rootful",
+	},
+	[OPTION_DNS] = {
+		"dns", 'd', "dns", TYPE_ADDRESS, AT(dns),
+		.value = "ADDR", .group = GROUP_NAMES,
+		.help = "ask this DNS server (IPv4 or IPv6 address) instead of the host's",
+	},
+	[OPTION_HOSTS_FILE] = {
+		"hosts-file", 0, "hosts_file", TYPE_PATH, AT(hosts_file),
+		.value = "FILE", .group = GROUP_NAMES,
+		.help = "names in FILE (as in /etc/hosts) have the addresses given there",
+	},
+	[OPTION_PROXY] = {
+		"proxy", 'p', "proxy", TYPE_PROXIES, AT(proxies),
+		.value = "URL", .group = GROUP_PROXY, .missing = NO_PROXY,
+		.help = "connect through this proxy: http, https, socks5, socks5h or "
+			"socks4a://[USER:PASSWORD@]HOST[:PORT]; repeated, they are a chain",
+	},
+	[OPTION_PROXY_USER] = {
+		"proxy-user", 'U', "proxy_user", TYPE_TEXT, AT(proxy_user),
+		.value = "NAME", .group = GROUP_PROXY, .missing = NO_PROXY,
+		.help = "who we are for the proxy",
+	},
+	[OPTION_PROXY_PASSWORD] = {
+		"proxy-password", 'P', "proxy_password", TYPE_TEXT, AT(proxy_password),
+		.environment = "CHILDFLOW_PROXY_PASSWORD", .secret = true,
+		.rival = OPTION_PROXY_PASSWORD_FILE,
+		.value = "WORD", .group = GROUP_PROXY, .missing = NO_PROXY,
+		.help = "the password for it, better kept in the variable "
+			"CHILDFLOW_PROXY_PASSWORD or a file; the command sees neither",
+	},
+	[OPTION_PROXY_PASSWORD_FILE] = {
+		"proxy-password-file", 0, "proxy_password_file", TYPE_PATH,
+		AT(proxy_password_file), .rival = OPTION_PROXY_PASSWORD,
+		.value = "FILE", .group = GROUP_PROXY, .missing = NO_PROXY,
+		.help = "the first line of FILE is the password",
+	},
+	[OPTION_PROXY_INSECURE] = {
+		"proxy-insecure", 0, "proxy_insecure", TYPE_FLAG, AT(proxy_insecure),
+		.group = GROUP_PROXY, .missing = NO_PROXY,
+		.help = "accept a certificate of an https proxy that nobody we trust has "
+			"signed",
+	},
+	[OPTION_SUMMARY] = {
+		"summary", 0, "summary", TYPE_FLAG, AT(summary),
+		.group = GROUP_RECORDS, .missing = NO_FLOW_LOG,
+		.help = "say on stderr, after the run, what was reached",
+	},
+	[OPTION_DOCTOR] = {
+		"doctor", 0, NULL, TYPE_ACTION, AT(doctor), .instead = true,
+		.group = GROUP_OTHER, .missing = NO_DOCTOR,
+		.help = "tell what this host lacks",
+	},
+	[OPTION_DOCTOR_FORMAT] = {
+		"doctor-format", 0, "doctor_format", TYPE_CHOICE, formats,
+		AT(doctor_format), .shown_by = OPTION_DOCTOR,
+		.value = "FORMAT", .group = GROUP_OTHER, .missing = NO_DOCTOR,
+		.help = "text (the default) or json",
+	},
+	[OPTION_REPORT] = {
+		"report", 0, NULL, TYPE_FILES, AT(report), .instead = true,
+		.value = "FILE...", .group = GROUP_OTHER, .missing = NO_FLOW_LOG,
+		.help = "tell what flow logs hold",
+	},
+	[OPTION_REPORT_FORMAT] = {
+		"report-format", 0, "report_format", TYPE_CHOICE, report_formats,
+		AT(report_format), .shown_by = OPTION_REPORT,
+		.value = "FORMAT", .group = GROUP_OTHER, .missing = NO_FLOW_LOG,
+		.help = "text (the default), markdown or json",
+	},
+	[OPTION_SUMMARY_FORMAT] = {
+		"summary-format", 0, "summary_format", TYPE_CHOICE, formats,
+		AT(summary_format), .shown_by = OPTION_SUMMARY,
+		.value = "FORMAT", .group = GROUP_RECORDS, .missing = NO_FLOW_LOG,
+		.help = "text (the default) or json",
+	},
+	[OPTION_FLOW_LOG] = {
+		"flow-log", 0, "flow_log", TYPE_PATH, AT(flow_log),
+		.value = "FILE", .group = GROUP_RECORDS, .missing = NO_FLOW_LOG,
+		.help = "write what happens to FILE, one JSON object a line",
+	},
+	[OPTION_OFFLINE] = {
+		"offline", 0, "offline", TYPE_FLAG, AT(offline),
+		.group = GROUP_POLICY, .missing = NO_POLICY,
+		.help = "nothing",
+	},
+	[OPTION_BLOCK_PRIVATE] = {
+		"block-private", 0, "block_private", TYPE_FLAG, AT(block_private),
+		.group = GROUP_POLICY, .missing = NO_POLICY,
+		.help = "nothing to private networks and this host",
+	},
+	[OPTION_BLOCK_METADATA] = {
+		"block-metadata", 0, "block_metadata", TYPE_FLAG, AT(block_metadata),
+		.group = GROUP_POLICY, .missing = NO_POLICY,
+		.help = "nothing to the metadata services of clouds",
+	},
+	[OPTION_DEFAULT_POLICY] = {
+		"default-policy", 0, "default_policy", TYPE_CHOICE, policies,
+		AT(default_policy), .always = true,
+		.value = "POLICY", .group = GROUP_POLICY, .missing = NO_POLICY,
+		.help = "what no rule speaks of: allow (the default) or deny",
+	},
+	[OPTION_ALLOW_CIDR] = {
+		"allow-cidr", 0, "allow_cidrs", TYPE_CIDRS, AT(allow_cidrs),
+		.value = "CIDR", .group = GROUP_POLICY, .missing = NO_POLICY,
+		.help = "addresses that may be reached: 192.0.2.0/24, 10.0.0.1:443,8000-8080, "
+			"[2001:db8::/32]:443, udp://192.0.2.1:123, icmp://192.0.2.0/24; "
+			"@FILE holds one a line",
+	},
+	[OPTION_DENY_CIDR] = {
+		"deny-cidr", 0, "deny_cidrs", TYPE_CIDRS, AT(deny_cidrs),
+		.value = "CIDR", .group = GROUP_POLICY, .missing = NO_POLICY,
+		.help = "addresses that may not; what denies beats what allows",
+	},
+	[OPTION_ALLOW_DOMAIN_EXACT] = {
+		"allow-domain-exact", 0, "allow_domains_exact", TYPE_DOMAINS_EXACT,
+		AT(allow_domains_exact),
+		.value = "NAME", .group = GROUP_POLICY, .missing = NO_POLICY,
+		.help = "as --allow-domain, but nothing below the name",
+	},
+	[OPTION_ALLOW_DOMAIN] = {
+		"allow-domain", 0, "allow_domains", TYPE_DOMAINS, AT(allow_domains),
+		.value = "NAME", .group = GROUP_POLICY, .missing = NO_POLICY,
+		.help = "names that may be reached, and all below them: example.org, "
+			"github.com:22,443, *.example.org (only below); @FILE holds one a "
+			"line",
+	},
+	[OPTION_DENY_DOMAIN_EXACT] = {
+		"deny-domain-exact", 0, "deny_domains_exact", TYPE_DOMAINS_EXACT,
+		AT(deny_domains_exact),
+		.value = "NAME", .group = GROUP_POLICY, .missing = NO_POLICY,
+		.help = "as --deny-domain, but nothing below the name",
+	},
+	[OPTION_DENY_DOMAIN] = {
+		"deny-domain", 0, "deny_domains", TYPE_DOMAINS, AT(deny_domains),
+		.value = "NAME", .group = GROUP_POLICY, .missing = NO_POLICY,
+		.help = "names that may not",
+	},
+	[OPTION_PROXY_ONLY] = {
+		"proxy-only", 0, "proxy_only", TYPE_FLAG, AT(proxy_only),
+		.group = GROUP_PROXY, .missing = NO_PROXY,
+		.help = "nothing leaves but through the proxy",
+	},
+	[OPTION_FAIL_ON_LEAK] = {
+		"fail-on-leak", 0, "fail_on_leak", TYPE_FLAG, AT(fail_on_leak),
+		.group = GROUP_POLICY, .missing = NO_POLICY,
+		.help = "exit with 120 when the command succeeded but something was blocked",
+	},
+	[OPTION_IFACE] = {
+		"iface", 'i', "iface", TYPE_INTERFACE, AT(iface),
+		.value = "NAME", .group = GROUP_NETWORK, .missing = NO_ROOTFUL,
+		.help = "leave by this interface of the host (with --root)",
+	},
+	[OPTION_MTU] = {
+		"mtu", 0, "mtu", TYPE_MTU, AT(mtu),
+		.value = "BYTES", .group = GROUP_NETWORK,
+		.help = "largest packet on the command's interface (default 1500; more is "
+			"no faster)",
+	},
+	[OPTION_DRAIN_TIMEOUT] = {
+		"drain-timeout", 0, "drain_timeout", TYPE_SECONDS, AT(drain_timeout_ms),
+		.value = "SECONDS", .group = GROUP_RUN,
+		.help = "after the command's end wait at most so long until everything it "
+			"has sent is delivered (default 30)",
+	},
+	[OPTION_AS_ROOT] = {
+		"as-root", 0, "as_root", TYPE_FLAG, AT(as_root), .group = GROUP_RUN,
+		.help = "the command is root inside: it may set up its network and send raw "
+			"packets, but reaches nothing more",
+	},
+	[OPTION_LOG_LEVEL] = {
+		"log-level", 0, "log_level", TYPE_CHOICE, levels, AT(log_level),
+		.value = "LEVEL", .group = GROUP_MESSAGES,
+		.help = "quiet, error, warn, info or debug (default warn)",
+	},
+	[OPTION_COMMAND] = {
+		.key = "command", .type = TYPE_WORDS, AT(command),
+	},
+	[OPTION_PROFILE] = {
+		"profile", 0, NULL, TYPE_PROFILE, AT(profile),
+		.value = "PROFILE", .group = GROUP_PROFILES,
+		.help = "begin with the settings of a TOML file, or of the profile of that "
+			"name (no slash, no dot)",
+	},
+	[OPTION_QUIET] = {
+		"quiet", 'q', NULL, TYPE_ACTION, AT(quiet), .group = GROUP_MESSAGES,
+		.help = "say nothing but why a run has failed",
+	},
+	[OPTION_VERBOSE] = {
+		"verbose", 'v', NULL, TYPE_COUNT, AT(verbose), .group = GROUP_MESSAGES,
+		.help = "say more; -vv says most",
+	},
+	[OPTION_DUMP_PROFILE] = {
+		"dump-profile", 0, NULL, TYPE_ACTION, AT(dump_profile), .instead = true,
+		.group = GROUP_PROFILES,
+		.help = "print the settings that a run would have as a profile; run nothing",
+	},
+	[OPTION_ORIGINS] = {
+		"origins", 0, NULL, TYPE_FLAG, AT(origins), .group = GROUP_PROFILES,
+		.help = "with it, say where each comes from",
+	},
+	[OPTION_SHOW_SECRETS] = {
+		"show-secrets", 0, NULL, TYPE_FLAG, AT(show_secrets),
+		.group = GROUP_PROFILES,
+		.help = "print passwords, too",
+	},
+	[OPTION_LIST_PROFILES] = {
+		"list-profiles", 0, NULL, TYPE_ACTION, AT(list_profiles), .instead = true,
+		.group = GROUP_PROFILES,
+		.help = "list the profiles that have a name",
+	},
+	[OPTION_DIFF] = {
+		"diff", 0, NULL, TYPE_FILES, AT(diff), .instead = true,
+		.value = "A B", .group = GROUP_OTHER, .missing = NO_FLOW_LOG,
+		.help = "tell in what two flow logs differ",
+	},
+	[OPTION_HELP] = {
+		"help", 'h', NULL, TYPE_ACTION, AT(show_help), .instead = true,
+		.ends = true, .group = GROUP_OTHER,
+		.help = "print this text",
+	},
+	[OPTION_VERSION] = {
+		"version", 'V', NULL, TYPE_ACTION, AT(show_version), .instead = true,
+		.ends = true, .group = GROUP_OTHER,
+		.help = "print the version",
+	},
 };
 /* clang-format on */
+static_assert(ARRAY_SIZE(table) == OPTION_COUNT, "each option has a row");
 
-/* --- values --- */
-
-/* Decimal seconds, cut to milliseconds: "0.5", "30", never "" or "1e3". */
-static bool parse_seconds(const char *text, unsigned *out_ms)
-{
-	unsigned long ms = 0, scale = 1000;
-	bool digits = false, point = false;
-
-	for (; *text; text++) {
-		if (*text == '.' && !point) {
-			point = true;
-			continue;
-		}
-		if (*text < '0' || *text > '9')
-			return false;
-		digits = true;
-		if (!point)
-			ms = ms * 10 + (*text - '0') * 1000;
-		else if (scale > 1)
-			ms += (*text - '0') * (scale /= 10);
-		if (ms > SECONDS_MAX * 1000UL)
-			return false;
-	}
-	*out_ms = ms;
-	return digits;
-}
-
-/* Decimal digits alone, within bounds. */
-static bool parse_number(const char *text, unsigned min, unsigned max, unsigned *out)
-{
-	unsigned long n = 0;
-
-	if (!*text)
-		return false;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9')
-			return false;
-		n = n * 10 + (*text - '0');
-		if (n > max)
-			return false;
-	}
-	*out = n;
-	return n >= min;
-}
-
-static bool parse_level(const char *text, enum log_level *out)
-{
-	static const char *const names[] = {
-		[LOG_LEVEL_QUIET] = "quiet", [LOG_LEVEL_ERROR] = "error",
-		[LOG_LEVEL_WARN] = "warn",   [LOG_LEVEL_INFO] = "info",
-		[LOG_LEVEL_DEBUG] = "debug",
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (strcmp(text, names[i]) == 0) {
-			*out = i;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* What a value of the type is, for the error sentence. */
-static const char *const expectations[] = {
-	[TYPE_ADDRESS] = "an IPv4 or IPv6 address without port or scope",
-	[TYPE_PATH] = "the name of a file",
-	[TYPE_SECONDS] = "a number of seconds, such as 30 or 0.5, up to 1000000",
-	[TYPE_MTU] = "a number of bytes from 1280 to 65520",
-	[TYPE_LOG_LEVEL] = "one of quiet, error, warn, info, debug",
+static const struct {
+	bool flag, negatable, list, path;
+} traits[] = {
+	[TYPE_FLAG] = { .flag = true, .negatable = true },
+	[TYPE_ACTION] = { .flag = true },
+	[TYPE_COUNT] = { .flag = true, .list = true },
+	[TYPE_PATH] = { .path = true },
+	[TYPE_PROFILE] = { .path = true },
+	[TYPE_CIDRS] = { .list = true },
+	[TYPE_DOMAINS] = { .list = true },
+	[TYPE_DOMAINS_EXACT] = { .list = true },
+	[TYPE_PROXIES] = { .list = true },
+	[TYPE_FILES] = { .path = true },
+	[TYPE_COUNT_OF_TYPES] = { 0 },
 };
 
-/* Stores the value; text is NULL for flags. */
-static bool store(struct config *cfg, const struct option *o, char *text)
+const struct option *option_get(enum option_id id)
 {
-	void *at = (char *)cfg + o->offset;
-	enum log_level *level = at;
-
-	switch (o->type) {
-	case TYPE_TRUE:
-		*(bool *)at = true;
-		return true;
-	case TYPE_ADDRESS:
-		*(bool *)((char *)cfg + o->set_offset) = true;
-		return addr_parse(text, at);
-	case TYPE_PATH:
-		*(char **)at = text;
-		return *text;
-	case TYPE_SECONDS:
-		return parse_seconds(text, at);
-	case TYPE_MTU:
-		return parse_number(text, MTU_MIN, MTU_MAX, at);
-	case TYPE_LOG_LEVEL:
-		return parse_level(text, at);
-	case TYPE_QUIETER:
-		*level = LOG_LEVEL_QUIET;
-		return true;
-	case TYPE_LOUDER:
-		*level = MIN(*level + 1, LOG_LEVEL_DEBUG);
-		return true;
-	}
-	return false;
+	return &table[id];
 }
 
-/* --- the command line --- */
-
-struct parser {
-	struct config *cfg;
-	int argc, next;
-	char **argv;
-	bool seen[ARRAY_SIZE(table)];
-	bool done;
-	struct error *err;
-};
-
-/* Levenshtein's distance of two option names, for suggestions. */
-static size_t distance(const char *a, size_t a_len, const char *b)
+const struct option *option_next(const struct option *o)
 {
-	size_t row[64], b_len = strlen(b);
-
-	if (a_len >= ARRAY_SIZE(row) || b_len >= ARRAY_SIZE(row))
-		return ARRAY_SIZE(row);
-	for (size_t j = 0; j <= b_len; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a_len; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= b_len; j++) {
-			size_t change = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			row[j] = MIN(change, MIN(row[j], row[j - 1]) + 1);
-		}
+	for (o = o ? o + 1 : table; o < table + OPTION_COUNT; o++) {
+		if (o->name)
+			return o;
 	}
-	return row[b_len];
+	return NULL;
 }
 
-static int unknown_long(struct parser *p, const char *name, size_t len)
+const struct option *option_by_name(const char *name, size_t len)
 {
-	const struct option *nearest = NULL;
-	size_t best = len / 3 + 1;
-
-	error_set(p->err, 0, "there is no option --%.*s", (int)MIN(len, 64), name);
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		size_t d = distance(name, len, table[i].name);
-
-		/* An abbreviation is far in letters but near in mind. */
-		if (len >= 2 && strncmp(name, table[i].name, len) == 0)
-			d = 0;
-		if (d <= best && (!nearest || d < best)) {
-			nearest = &table[i];
-			best = d;
-		}
+	for (const struct option *o = option_next(NULL); o; o = option_next(o)) {
+		if (strlen(o->name) == len && memcmp(o->name, name, len) == 0)
+			return o;
 	}
-	if (nearest)
-		return error_cure(p->err,
-				  "Did you mean --%s? All options: childflow --help.",
-				  nearest->name);
-	return error_cure(p->err,
-			  "All options: childflow --help. Options of the command stand "
-			  "behind it: childflow -- COMMAND %.*s",
-			  (int)MIN(len + 2, 66), name - 2);
+	return NULL;
 }
 
-static int missing_value(struct parser *p, const struct option *o)
+const struct option *option_by_key(const char *key)
 {
-	error_set(p->err, 0, "--%s needs a value", o->name);
-	return error_cure(p->err, "Write --%s %s, where %s is %s.", o->name, o->value,
-			  o->value, expectations[o->type]);
-}
-
-/* The value in the next word. */
-static char *next_word(struct parser *p)
-{
-	char *word = p->next < p->argc ? p->argv[p->next] : NULL;
-
-	if (!word || (word[0] == '-' && word[1]))
-		return NULL;
-	p->next++;
-	return word;
-}
-
-/* `attached` is a value in the same word, or NULL. */
-static int apply(struct parser *p, const struct option *o, char *attached)
-{
-	char *text = attached;
-
-	if (p->seen[o - table] && !o->repeats) {
-		error_set(p->err, 0, "--%s is given twice", o->name);
-		return error_cure(p->err, "Leave one out.");
-	}
-	p->seen[o - table] = true;
-	if (!o->value && attached) {
-		error_set(p->err, 0, "--%s takes no value, but has '%.64s'", o->name,
-			  attached);
-		return error_cure(p->err, "Leave the value out.");
-	}
-	if (o->value && !text)
-		text = next_word(p);
-	if (o->value && !text)
-		return missing_value(p, o);
-	if (!store(p->cfg, o, text)) {
-		error_set(p->err, 0, "--%s: '%.100s' is not %s", o->name, text,
-			  expectations[o->type]);
-		return error_cure(p->err, "Write --%s %s, or leave it out.", o->name,
-				  o->value);
-	}
-	p->done = o->ends;
-	return 0;
-}
-
-static int parse_long(struct parser *p, char *word)
-{
-	size_t len = strcspn(word, "=");
-	char *attached = word[len] ? word + len + 1 : NULL;
-
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		if (strlen(table[i].name) == len &&
-		    strncmp(table[i].name, word, len) == 0)
-			return apply(p, &table[i], attached);
-	}
-	return unknown_long(p, word, len);
-}
-
-static const struct option *find_letter(char letter)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		if (table[i].letter == letter)
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		if (table[i].key && strcmp(table[i].key, key) == 0)
 			return &table[i];
 	}
 	return NULL;
 }
 
-/* One word of letters: flags, of which the last may be an option with its value. */
-static int parse_letters(struct parser *p, char *word)
+const struct option *option_by_letter(char letter)
 {
-	while (*word && !p->done) {
-		const struct option *o = find_letter(*word);
-		char *rest = word + 1;
-
-		if (!o) {
-			error_set(p->err, 0, "there is no option -%c", *word);
-			return error_cure(p->err, "All options: childflow --help.");
-		}
-		if (o->value || *rest == '=')
-			return apply(p, o, !*rest ? NULL : rest + (*rest == '='));
-		if (apply(p, o, NULL) < 0)
-			return -1;
-		word = rest;
+	for (const struct option *o = option_next(NULL); o; o = option_next(o)) {
+		if (letter && o->letter == letter)
+			return o;
 	}
-	return 0;
+	return NULL;
 }
 
-int options_parse(struct config *cfg, int argc, char **argv, struct error *err)
+const char *option_group_title(enum option_group group)
 {
-	struct parser p = {
-		.cfg = cfg, .argc = argc, .next = 1, .argv = argv, .err = err
-	};
-
-	while (p.next < argc && !p.done) {
-		char *word = argv[p.next];
-		int ret;
-
-		if (word[0] != '-' || !word[1])
-			break;
-		p.next++;
-		if (strcmp(word, "--") == 0)
-			break;
-		ret = word[1] == '-' ? parse_long(&p, word + 2) :
-				       parse_letters(&p, word + 1);
-		if (ret < 0)
-			return -1;
-	}
-	if (p.done)
-		return 0;
-	if (p.next >= argc) {
-		error_set(err, 0, "there is no command to run");
-		return error_cure(err,
-				  "Write childflow [OPTIONS] -- COMMAND [ARGUMENTS], or "
-				  "childflow --help.");
-	}
-	cfg->command = argv + p.next;
-	return 0;
+	return group_titles[group];
 }
 
-void options_defaults(struct config *cfg)
+bool option_is_flag(const struct option *o)
 {
-	*cfg = (struct config){
-		.mtu = NETPLAN_MTU,
-		.drain_timeout_ms = DRAIN_TIMEOUT_DEFAULT_MS,
-		.log_level = LOG_LEVEL_WARN,
-	};
+	return traits[o->type].flag;
 }
 
-/* --- help --- */
-
-#define HELP_COLUMN 32 /* where the texts begin */
-
-static void help_row(FILE *out, const struct option *o)
+bool option_is_negatable(const struct option *o)
 {
-	char head[64];
-	int n;
-
-	if (o->letter)
-		n = snprintf(head, sizeof(head), "  -%c, --%s", o->letter, o->name);
-	else
-		n = snprintf(head, sizeof(head), "      --%s", o->name);
-	if (o->value)
-		n += snprintf(head + n, sizeof(head) - n, " %s", o->value);
-	fprintf(out, "%-*s", HELP_COLUMN, head);
-	for (const char *line = o->help; line;) {
-		int len = strcspn(line, "\n");
-
-		fprintf(out, "%*s%.*s\n", line == o->help ? 0 : HELP_COLUMN, "", len,
-			line);
-		line = line[len] ? line + len + 1 : NULL;
-	}
+	return traits[o->type].negatable;
 }
 
-void options_help(FILE *out)
+bool option_is_list(const struct option *o)
 {
-	fputs("Usage: childflow [OPTIONS] [--] COMMAND [ARGUMENTS]\n\n"
-	      "Runs COMMAND and all it starts in a network of its own. Every connection\n"
-	      "goes through childflow, which needs no privileges for it.\n",
-	      out);
-	for (size_t g = 0; g < ARRAY_SIZE(group_titles); g++) {
-		fprintf(out, "\n%s:\n", group_titles[g]);
-		for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-			if (table[i].group == g)
-				help_row(out, &table[i]);
-		}
-	}
-	fputs("\nExamples:\n"
-	      "  childflow -- curl https://example.org/\n"
-	      "  childflow --dns 9.9.9.9 -- dig example.org\n"
-	      "  childflow --hosts-file ./hosts -- ./run-tests --all\n"
-	      "\nExit status: the command's own; 128+N when signal N ended it; 125 when\n"
-	      "childflow failed, 126 when the command can't be executed, 127 when it is\n"
-	      "not found.\n",
-	      out);
+	return traits[o->type].list;
+}
+
+bool option_is_path(const struct option *o)
+{
+	return traits[o->type].path;
 }

@@ -2,290 +2,195 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/util.h"
+#include "config/help.h"
 #include "config/options.h"
+#include "config/value.h"
 
-#define WORDS_MAX 8
-
-struct parsed {
-	struct config cfg;
-	struct error err;
-	int ret;
+/* The options of the program that users come from, and of its profiles. */
+static const struct {
+	const char *name;
+	char letter;
+	const char *key;
+	bool takes_value;
+} known[] = {
+	{ "profile", 0, NULL, true },
+	{ "dump-profile", 0, NULL, false },
+	{ "capture", 'c', "capture", true },
+	{ "capture-point", 'C', "capture_point", true },
+	{ "root", 0, NULL, false },
+	{ "doctor", 0, NULL, false },
+	{ "doctor-format", 0, "doctor_format", true },
+	{ "report", 0, NULL, true },
+	{ "report-format", 0, "report_format", true },
+	{ "network-backend", 0, "backend", true },
+	{ "dns", 'd', "dns", true },
+	{ "hosts-file", 0, "hosts_file", true },
+	{ "proxy", 'p', "proxy", true },
+	{ "proxy-user", 'U', "proxy_user", true },
+	{ "proxy-password", 'P', "proxy_password", true },
+	{ "proxy-insecure", 0, "proxy_insecure", false },
+	{ "summary", 0, "summary", false },
+	{ "summary-format", 0, "summary_format", true },
+	{ "flow-log", 0, "flow_log", true },
+	{ "offline", 0, "offline", false },
+	{ "block-private", 0, "block_private", false },
+	{ "block-metadata", 0, "block_metadata", false },
+	{ "default-policy", 0, "default_policy", true },
+	{ "allow-cidr", 0, "allow_cidrs", true },
+	{ "deny-cidr", 0, "deny_cidrs", true },
+	{ "allow-domain", 0, "allow_domains", true },
+	{ "allow-domain-exact", 0, "allow_domains_exact", true },
+	{ "deny-domain", 0, "deny_domains", true },
+	{ "deny-domain-exact", 0, "deny_domains_exact", true },
+	{ "proxy-only", 0, "proxy_only", false },
+	{ "fail-on-leak", 0, "fail_on_leak", false },
+	{ "iface", 'i', "iface", true },
+	{ "help", 'h', NULL, false },
+	{ "version", 'V', NULL, false },
 };
 
-/* The words behind the program's name, NULL at the end; cfg.command points to them. */
-static struct parsed parse(const char *const *words)
+static void test_known_options(void **state)
 {
-	static char *argv[WORDS_MAX + 2];
-	struct parsed p;
-	int argc = 1;
-
-	argv[0] = (char *)"childflow";
-	while (words[argc - 1]) {
-		argv[argc] = (char *)words[argc - 1];
-		argc++;
-	}
-	argv[argc] = NULL;
-	options_defaults(&p.cfg);
-	p.ret = options_parse(&p.cfg, argc, argv, &p.err);
-	return p;
-}
-
-#define PARSE(...) parse((const char *const[]){ __VA_ARGS__, NULL })
-
-static void test_defaults(void **state)
-{
-	struct parsed p = PARSE("ls");
-
 	(void)state;
-	assert_int_equal(p.ret, 0);
-	assert_false(p.cfg.dns_set);
-	assert_null(p.cfg.hosts_file);
-	assert_int_equal(p.cfg.drain_timeout_ms, 30000);
-	assert_int_equal(p.cfg.log_level, LOG_LEVEL_WARN);
-	assert_false(p.cfg.show_help);
-	assert_false(p.cfg.show_version);
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		const struct option *o = option_by_name(known[i].name,
+							strlen(known[i].name));
+
+		if (!o)
+			fail_msg("no --%s", known[i].name);
+		assert_int_equal(o->letter, known[i].letter);
+		assert_int_equal(!option_is_flag(o), known[i].takes_value);
+		if (!known[i].key)
+			assert_null(o->key);
+		else
+			assert_ptr_equal(option_by_key(known[i].key), o);
+		if (o->letter)
+			assert_ptr_equal(option_by_letter(o->letter), o);
+	}
+	assert_non_null(option_by_key("extends"));
+	assert_non_null(option_by_key("command"));
+	assert_null(option_by_key("profile"));
+	assert_null(option_by_letter(0));
+	assert_null(option_by_name("dn", 2));
 }
 
-/* Where the command begins, by its index in the words. */
-static void test_command_begins(void **state)
+/* Names, keys and letters are unique, fields don't overlap, and rows are complete. */
+static void test_rows(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		const struct option *o = option_get(i);
+
+		assert_true(o->name || o->key);
+		assert_int_equal(option_id(o), i);
+		if (o->name) {
+			assert_ptr_equal(option_by_name(o->name, strlen(o->name)), o);
+			assert_non_null(o->help);
+			assert_int_equal(option_is_flag(o), o->value == NULL);
+		}
+		assert_int_equal(o->type == TYPE_CHOICE, o->choices != NULL);
+		/* A setting that only the command line can give would be lost in a dump. */
+		if (o->name && !o->key)
+			assert_true(o->instead || o->group == GROUP_PROFILES ||
+				    i == OPTION_ROOT || i == OPTION_QUIET ||
+				    i == OPTION_VERBOSE);
+		for (size_t k = 0; k < i; k++) {
+			const struct option *other = option_get(k);
+
+			assert_int_not_equal(o->offset, other->offset);
+			assert_false(o->key && other->key && !strcmp(o->key, other->key));
+			assert_false(o->letter && o->letter == other->letter);
+		}
+	}
+}
+
+/* Values that a choice's names stand for are those of the enums. */
+static void test_choices(void **state)
 {
 	static const struct {
-		const char *words[WORDS_MAX];
-		int command;
+		enum option_id id;
+		const char *name;
+		unsigned value;
 	} rows[] = {
-		{ { "ls", "-l" }, 0 },
-		{ { "--", "ls", "-l" }, 1 },
-		{ { "-q", "ls", "-q", "--dns" }, 1 },
-		{ { "--dns", "1.2.3.4", "ls", "--", "x" }, 2 },
-		{ { "--", "--dns" }, 1 },
-		{ { "--", "--", "x" }, 1 },
-		{ { "-" }, 0 },
-		{ { "", "x" }, 0 },
+		{ OPTION_CAPTURE_POINT, "child", CAPTURE_CHILD },
+		{ OPTION_CAPTURE_POINT, "egress", CAPTURE_EGRESS },
+		{ OPTION_CAPTURE_POINT, "wire-egress", CAPTURE_WIRE_EGRESS },
+		{ OPTION_CAPTURE_POINT, "both", CAPTURE_BOTH },
+		{ OPTION_BACKEND, "rootless-internal", BACKEND_ROOTLESS },
+		{ OPTION_BACKEND, "rootful", BACKEND_ROOTFUL },
+		{ OPTION_DOCTOR_FORMAT, "text", FORMAT_TEXT },
+		{ OPTION_DOCTOR_FORMAT, "json", FORMAT_JSON },
+		{ OPTION_SUMMARY_FORMAT, "json", FORMAT_JSON },
+		{ OPTION_REPORT_FORMAT, "json", FORMAT_JSON },
+		{ OPTION_REPORT_FORMAT, "markdown", FORMAT_MARKDOWN },
+		{ OPTION_DEFAULT_POLICY, "allow", POLICY_ALLOW },
+		{ OPTION_DEFAULT_POLICY, "deny", POLICY_DENY },
+		{ OPTION_LOG_LEVEL, "quiet", LOG_LEVEL_QUIET },
+		{ OPTION_LOG_LEVEL, "debug", LOG_LEVEL_DEBUG },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct parsed p = parse(rows[i].words);
+		const struct option *o = option_get(rows[i].id);
+		struct config cfg = { 0 };
+		struct error err;
 
-		assert_int_equal(p.ret, 0);
-		assert_ptr_equal(p.cfg.command[0], rows[i].words[rows[i].command]);
+		assert_int_equal(value_parse(o, &cfg, rows[i].name, NULL, &err), 0);
+		assert_int_equal(*(const unsigned *)option_value(o, &cfg), rows[i].value);
 	}
 }
 
-static void test_address_forms(void **state)
+static char *help_text(void)
 {
-	static const struct {
-		const char *words[WORDS_MAX];
-		const char *address;
-	} rows[] = {
-		{ { "--dns", "9.9.9.9", "x" }, "9.9.9.9" },
-		{ { "--dns=9.9.9.9", "x" }, "9.9.9.9" },
-		{ { "-d", "9.9.9.9", "x" }, "9.9.9.9" },
-		{ { "-d9.9.9.9", "x" }, "9.9.9.9" },
-		{ { "-d=9.9.9.9", "x" }, "9.9.9.9" },
-		{ { "-qd", "::1", "x" }, "::1" },
-		{ { "-vvd=2001:db8::1", "x" }, "2001:db8::1" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct parsed p = parse(rows[i].words);
-		char text[ADDR_TEXT_MAX];
-
-		assert_int_equal(p.ret, 0);
-		assert_true(p.cfg.dns_set);
-		assert_string_equal(addr_format(&p.cfg.dns, text), rows[i].address);
-		assert_string_equal(p.cfg.command[0], "x");
-	}
-}
-
-static void test_seconds(void **state)
-{
-	static const struct {
-		const char *text;
-		int ms; /* -1: refused */
-	} rows[] = {
-		{ "0", 0 },	     { "30", 30000 },	{ "0.5", 500 },
-		{ ".25", 250 },	     { "1.", 1000 },	{ "2.3456", 2345 },
-		{ "0.001", 1 },	     { "0.0009", 0 },	{ "1000000", 1000000000 },
-		{ "1000000.1", -1 }, { "1000001", -1 }, { "99999999999999999999", -1 },
-		{ ".", -1 },	     { "1e3", -1 },	{ "1,5", -1 },
-		{ "-1", -1 },	     { "+1", -1 },	{ " 1", -1 },
-		{ "1s", -1 },	     { "1.2.3", -1 },	{ "0x10", -1 },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		char word[64];
-		struct parsed p;
-
-		snprintf(word, sizeof(word), "--drain-timeout=%s", rows[i].text);
-		p = PARSE(word, "x");
-		assert_int_equal(p.ret, rows[i].ms < 0 ? -1 : 0);
-		if (rows[i].ms >= 0)
-			assert_int_equal(p.cfg.drain_timeout_ms, rows[i].ms);
-	}
-}
-
-static void test_mtu(void **state)
-{
-	static const struct {
-		const char *text;
-		int mtu; /* -1: refused */
-	} rows[] = {
-		{ "1280", 1280 },  { "1500", 1500 },	 { "65520", 65520 },
-		{ "01400", 1400 }, { "1279", -1 },	 { "65521", -1 },
-		{ "", -1 },	   { "1500b", -1 },	 { "-1500", -1 },
-		{ "1e4", -1 },	   { "4294968796", -1 },
-	};
-
-	(void)state;
-	assert_int_equal(PARSE("x").cfg.mtu, 1500);
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		char word[64];
-		struct parsed p;
-
-		snprintf(word, sizeof(word), "--mtu=%s", rows[i].text);
-		p = PARSE(word, "x");
-		assert_int_equal(p.ret, rows[i].mtu < 0 ? -1 : 0);
-		if (rows[i].mtu >= 0)
-			assert_int_equal(p.cfg.mtu, rows[i].mtu);
-	}
-}
-
-static void test_levels(void **state)
-{
-	static const struct {
-		const char *words[WORDS_MAX];
-		enum log_level level;
-	} rows[] = {
-		{ { "--log-level", "quiet", "x" }, LOG_LEVEL_QUIET },
-		{ { "--log-level=error", "x" }, LOG_LEVEL_ERROR },
-		{ { "--log-level=warn", "x" }, LOG_LEVEL_WARN },
-		{ { "--log-level=info", "x" }, LOG_LEVEL_INFO },
-		{ { "--log-level=debug", "x" }, LOG_LEVEL_DEBUG },
-		{ { "-q", "x" }, LOG_LEVEL_QUIET },
-		{ { "--quiet", "x" }, LOG_LEVEL_QUIET },
-		{ { "-v", "x" }, LOG_LEVEL_INFO },
-		{ { "-v", "--verbose", "x" }, LOG_LEVEL_DEBUG },
-		{ { "-vvvv", "x" }, LOG_LEVEL_DEBUG },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct parsed p = parse(rows[i].words);
-
-		assert_int_equal(p.ret, 0);
-		assert_int_equal(p.cfg.log_level, rows[i].level);
-	}
-}
-
-static void test_information_ends_parsing(void **state)
-{
-	struct parsed help = PARSE("-h", "--no-such-option");
-	struct parsed version = PARSE("-qV");
-	struct parsed late = PARSE("x", "--help");
-
-	(void)state;
-	assert_int_equal(help.ret, 0);
-	assert_true(help.cfg.show_help);
-	assert_int_equal(version.ret, 0);
-	assert_true(version.cfg.show_version);
-	assert_false(late.cfg.show_help);
-}
-
-static void test_errors(void **state)
-{
-	static const struct {
-		const char *words[WORDS_MAX];
-		const char *text, *cure; /* parts of them */
-	} rows[] = {
-		{ { NULL }, "no command", "-- COMMAND" },
-		{ { "-q" }, "no command", "--help" },
-		{ { "--" }, "no command", "--help" },
-		{ { "--dsn", "x" }, "no option --dsn", "mean --dns?" },
-		{ { "--host-file=x", "x" },
-		  "no option --host-file",
-		  "mean --hosts-file?" },
-		{ { "--drain", "3", "x" }, "no option --drain", "mean --drain-timeout?" },
-		{ { "--Dns", "x" }, "no option --Dns", "mean --dns?" },
-		{ { "--color", "x" }, "no option --color", "-- COMMAND --color" },
-		{ { "-x", "ls" }, "no option -x", "--help" },
-		{ { "-qx", "ls" }, "no option -x", "--help" },
-		{ { "--dns" }, "--dns needs a value", "--dns ADDR" },
-		{ { "--dns", "--quiet", "x" }, "--dns needs a value", "IPv4 or IPv6" },
-		{ { "--dns", "--", "x" }, "--dns needs a value", "--dns ADDR" },
-		{ { "-d" }, "--dns needs a value", "--dns ADDR" },
-		{ { "--dns=", "x" }, "--dns: ''", "--dns ADDR" },
-		{ { "--dns", "dns.example", "x" },
-		  "'dns.example' is not an IPv4",
-		  "--dns" },
-		{ { "--dns=1.2.3.4:53", "x" }, "'1.2.3.4:53'", "--dns ADDR" },
-		{ { "--dns=fe80::1%eth0", "x" }, "without port or scope", "--dns ADDR" },
-		{ { "--hosts-file=", "x" }, "--hosts-file: ''", "FILE" },
-		{ { "--log-level", "loud", "x" }, "'loud' is not one of quiet", "LEVEL" },
-		{ { "--mtu", "900", "x" },
-		  "'900' is not a number of bytes",
-		  "--mtu BYTES" },
-		{ { "--quiet=yes", "x" }, "--quiet takes no value, but has 'yes'", "out" },
-		{ { "-q=yes", "x" }, "--quiet takes no value", "out" },
-		{ { "--dns=::1", "-d", "::2", "x" }, "--dns is given twice", "Leave" },
-		{ { "-qq", "x" }, "--quiet is given twice", "Leave" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct parsed p = parse(rows[i].words);
-
-		assert_int_equal(p.ret, -1);
-		if (!strstr(p.err.text, rows[i].text) ||
-		    !strstr(p.err.cure, rows[i].cure))
-			fail_msg("row %zu: '%s' '%s'", i, p.err.text, p.err.cure);
-	}
-}
-
-static void test_help(void **state)
-{
-	static const char *const parts[] = {
-		"Usage: childflow", "-d, --dns ADDR",  "--hosts-file FILE",
-		"--mtu BYTES",	    "--drain-timeout", "--log-level LEVEL",
-		"-q, --quiet",	    "-v, --verbose",   "-h, --help",
-		"-V, --version",    "Examples:",       "childflow -- curl",
-	};
 	char *text = NULL;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
 
-	(void)state;
 	assert_non_null(out);
-	options_help(out);
+	help_write(out);
 	fclose(out);
+	return text;
+}
+
+/* Every row but the hidden is in the help, with its letter, its value and its mark. */
+static void test_help(void **state)
+{
+	static const char *const parts[] = { "Usage: childflow",
+					     "Examples:", "childflow -- curl",
+					     "Exit status:", "--no-" };
+	cleanup_free char *text = help_text();
+
+	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		if (!strstr(text, parts[i]))
 			fail_msg("no '%s' in the help", parts[i]);
 	}
+	for (const struct option *o = option_next(NULL); o; o = option_next(o)) {
+		char head[128], letter[] = { '-', o->letter, ',', ' ', '\0' };
+
+		snprintf(head, sizeof(head), "\n  %s--%s%s%s ",
+			 o->letter ? letter : "    ", o->name, o->value ? " " : "",
+			 o->value ? o->value : "");
+		if (!strstr(text, head) != o->hidden)
+			fail_msg("--%s in the help: %s", o->name, head);
+	}
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
 		assert_true(strlen(line) <= 100);
-	free(text);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_command_begins),
-		cmocka_unit_test(test_address_forms),
-		cmocka_unit_test(test_seconds),
-		cmocka_unit_test(test_mtu),
-		cmocka_unit_test(test_levels),
-		cmocka_unit_test(test_information_ends_parsing),
-		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_known_options),
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_choices),
 		cmocka_unit_test(test_help),
 	};
 
