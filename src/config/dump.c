@@ -1,16 +1,19 @@
 #include "config/dump.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
 #include "config/options.h"
+#include "config/path.h"
 #include "config/toml.h"
 #include "config/value.h"
 
 struct dump {
 	const struct config *cfg;
 	FILE *out;
+	const char *dir; /* the working directory */
 	struct error *err;
 };
 
@@ -83,8 +86,14 @@ static bool is_integer(const char *text)
 static int put_text(struct dump *d, const struct option *o, size_t i)
 {
 	cleanup_free char *text = value_text(o, d->cfg, i, d->cfg->show_secrets);
+	cleanup_free char *plain = NULL;
 	unsigned forms = value_forms(o);
 
+	/* On the command line, a path counts from here; in a profile, from the profile. */
+	if (text && option_is_path(o)) {
+		plain = steal_ptr(&text);
+		text = path_from(d->dir, plain);
+	}
 	if (!text)
 		return error_set(d->err, ENOMEM, "print the settings");
 	if (forms & FORM_BOOLEAN || (forms & FORM_INTEGER && is_integer(text))) {
@@ -146,9 +155,12 @@ static int put_value(struct dump *d, const struct option *o)
 
 int config_dump(const struct config *cfg, FILE *out, struct error *err)
 {
-	struct dump d = { cfg, out, err };
+	cleanup_free char *dir = get_current_dir_name();
+	struct dump d = { cfg, out, dir, err };
 	struct config defaults;
 
+	if (!dir)
+		return error_set(err, errno, "find the working directory");
 	config_defaults(&defaults);
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		const struct option *o = option_get(i);

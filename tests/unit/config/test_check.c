@@ -1,0 +1,225 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "config/check.h"
+#include "tests/unit/config/settings.h"
+
+#define WORDS_MAX 9
+#define PARTS_MAX 5
+
+/* What contradicts itself, and what the sentence names. */
+static void test_refused(void **state)
+{
+	static const struct {
+		const char *words[WORDS_MAX];
+		const char *names[PARTS_MAX];
+	} rows[] = {
+		{ { "-q" }, { "missing command to execute" } },
+		{ { "--iface", "eth0", "x" },
+		  { "--iface", "not supported", "rootless-internal" } },
+		{ { "-C", "egress", "x" }, { "--capture-point requires --capture" } },
+		{ { "-C", "both", "--root", "x" },
+		  { "--capture-point requires --capture" } },
+		{ { "-p", "http://a:1", "-U", "u", "x" },
+		  { "--proxy-user", "--proxy-password", "must be provided together" } },
+		{ { "-p", "http://a:1", "-P", "w", "x" },
+		  { "--proxy-user", "--proxy-password", "must be provided together" } },
+		{ { "-p", "http://a:1", "--proxy-password-file", "f", "x" },
+		  { "must be provided together" } },
+		{ { "-p", "http://u@a:1", "x" }, { "must be provided together" } },
+		{ { "-U", "u", "-P", "w", "x" }, { "--proxy-user", "requires --proxy" } },
+		{ { "--proxy-insecure", "x" }, { "--proxy-insecure requires --proxy" } },
+		{ { "--proxy-only", "x" }, { "--proxy-only requires --proxy" } },
+		{ { "-p", "http://a:1", "--proxy-insecure", "x" },
+		  { "--proxy-insecure", "https://" } },
+		{ { "-p", "socks5://a:1", "--proxy-insecure", "x" },
+		  { "--proxy-insecure", "https://" } },
+		{ { "--root", "--fail-on-leak", "x" },
+		  { "--fail-on-leak", "rootless-internal" } },
+		{ { "--root", "--flow-log", "f", "x" },
+		  { "--flow-log", "rootless-internal" } },
+		{ { "--root", "--deny-domain", "a.example", "x" },
+		  { "--allow-domain,", "--allow-domain-exact", "--deny-domain ",
+		    "--deny-domain-exact", "rootless-internal" } },
+		{ { "--network-backend=rootful", "--allow-domain-exact=a.example", "x" },
+		  { "rootless-internal" } },
+		{ { "-p", "http://u:w@a:1", "-U", "u", "-P", "w", "x" },
+		  { "--proxy-user", "URL of --proxy", "contradict" } },
+		{ { "-p", "http://u:w@a:1", "-P", "w", "x" },
+		  { "--proxy-password", "URL" } },
+		{ { "-p", "http://a:1", "-U", "u", "-P", "w", "--proxy-password-file=f",
+		    "x" },
+		  { "--proxy-password and --proxy-password-file contradict" } },
+		{ { "-p", "http://a:1", "-p", "http://b:1", "-U", "u", "-P", "w", "x" },
+		  { "chain" } },
+		{ { "-p", "http://u:w@a:1", "-p", "http://v@b:1", "x" },
+		  { "--proxy has a user without a password" } },
+		{ { "--origins", "x" }, { "--origins requires --dump-profile" } },
+		{ { "--show-secrets", "x" },
+		  { "--show-secrets requires --dump-profile" } },
+		{ { "--doctor", "x" }, { "--doctor runs no command" } },
+		{ { "--list-profiles", "x" }, { "--list-profiles runs no command" } },
+		{ { "--diff", "a" }, { "--diff takes two files" } },
+		{ { "--diff", "a", "b", "--doctor" }, { "--diff and --doctor" } },
+		{ { "--diff=a", "b", "--report=a" }, { "--report and --diff" } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct config cfg;
+		struct error err;
+
+		if (settings_of(&cfg, rows[i].words, &err))
+			fail_msg("row %zu: %s", i, err.text);
+		if (config_check(&cfg, &err) == 0)
+			fail_msg("row %zu passes", i);
+		for (size_t k = 0; k < PARTS_MAX && rows[i].names[k]; k++) {
+			if (!strstr(err.text, rows[i].names[k]))
+				fail_msg("row %zu: %s", i, err.text);
+		}
+		assert_true(err.cure[0]);
+		config_free(&cfg);
+	}
+}
+
+static void test_allowed(void **state)
+{
+	static const char *const rows[][WORDS_MAX] = {
+		{ "x" },
+		{ "--root", "x" },
+		{ "--root", "-i", "eth0", "x" },
+		{ "--network-backend=rootless-internal", "--root", "-i", "eth0", "x" },
+		{ "--root", "-p", "http://a:1", "x" },
+		{ "-p", "http://a:1", "x" },
+		{ "-p", "https://a:1", "--proxy-insecure", "x" },
+		{ "-p", "socks5://a:1", "-p", "https://b:1", "--proxy-insecure", "x" },
+		{ "-p", "http://a:1", "-U", "u", "-P", "w", "--proxy-only", "x" },
+		{ "-p", "http://u@a:1", "-P", "w", "x" },
+		{ "-p", "http://u:@a:1", "x" },
+		{ "-p", "http://u:w@a:1", "-p", "http://b:1", "x" },
+		{ "-c", "f", "-C", "child", "x" },
+		{ "-c", "f", "-C", "egress", "x" },
+		{ "-c", "f", "-C", "wire-egress", "x" },
+		{ "-c", "f", "-C", "both", "x" },
+		{ "--root", "-c", "f", "-C", "child", "x" },
+		{ "--root", "-c", "f", "-C", "egress", "x" },
+		{ "--root", "-c", "f", "-C", "wire-egress", "x" },
+		{ "--root", "-c", "f", "-C", "both", "x" },
+		{ "-C", "child", "x" },
+		{ "--dump-profile" },
+		{ "--dump-profile", "x" },
+		{ "--doctor" },
+		{ "--doctor", "--dump-profile" },
+		{ "--report", "f", "g" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct config cfg;
+		struct error err;
+
+		if (settings_of(&cfg, rows[i], &err) || config_check(&cfg, &err))
+			fail_msg("row %zu: %s", i, err.text);
+		config_free(&cfg);
+	}
+}
+
+/* A sentence about what a profile says tells where. */
+static void test_place(void **state)
+{
+	const char *path = settings_write("p.toml", "# comment\nproxy_only = true\n");
+	struct config cfg;
+	struct error err;
+	char expected[128];
+
+	(void)state;
+	assert_int_equal(SETTINGS(&cfg, &err, "--profile", path, "x"), 0);
+	assert_int_equal(config_check(&cfg, &err), -1);
+	snprintf(expected, sizeof(expected),
+		 "--proxy-only (proxy_only in %s:2) requires --proxy", path);
+	assert_string_equal(err.text, expected);
+	config_free(&cfg);
+}
+
+/* Nothing that isn't there is accepted for a run, and nothing that asks for no more than what
+ * is there is refused. */
+static void test_available(void **state)
+{
+	static const struct {
+		const char *words[WORDS_MAX];
+		const char *names; /* NULL: it is there */
+	} rows[] = {
+		{ { "--capture=f", "x" }, "--capture is" },
+		{ { "-c", "f", "-C", "both", "x" }, "--capture is" },
+		{ { "-C", "both", "x" }, "--capture-point is" },
+		{ { "--root", "x" }, "--root is" },
+		{ { "--network-backend", "rootful", "x" }, "--network-backend is" },
+		{ { "-p", "http://a:1", "x" }, "--proxy is" },
+		{ { "-U", "u", "x" }, "--proxy-user is" },
+		{ { "-P", "w", "x" }, "--proxy-password is" },
+		{ { "--proxy-password-file", "f", "x" }, "--proxy-password-file is" },
+		{ { "--proxy-insecure", "x" }, "--proxy-insecure is" },
+		{ { "--summary", "x" }, "--summary is" },
+		{ { "--summary-format=json", "x" }, "--summary-format is" },
+		{ { "--doctor" }, "--doctor is" },
+		{ { "--doctor-format=json", "x" }, "--doctor-format is" },
+		{ { "--report", "f" }, "--report is" },
+		{ { "--report-format=json", "x" }, "--report-format is" },
+		{ { "--diff", "a", "b" }, "--diff is" },
+		{ { "--flow-log", "f", "x" }, "--flow-log is" },
+		{ { "--offline", "x" }, "--offline is" },
+		{ { "--block-private", "x" }, "--block-private is" },
+		{ { "--block-metadata", "x" }, "--block-metadata is" },
+		{ { "--default-policy=deny", "x" }, "--default-policy is" },
+		{ { "--allow-cidr=::1", "x" }, "--allow-cidr is" },
+		{ { "--deny-cidr=::1", "x" }, "--deny-cidr is" },
+		{ { "--allow-domain=a.example", "x" }, "--allow-domain is" },
+		{ { "--allow-domain-exact=a.example", "x" }, "--allow-domain-exact is" },
+		{ { "--deny-domain=a.example", "x" }, "--deny-domain is" },
+		{ { "--deny-domain-exact=a.example", "x" }, "--deny-domain-exact is" },
+		{ { "--proxy-only", "x" }, "--proxy-only is" },
+		{ { "--fail-on-leak", "x" }, "--fail-on-leak is" },
+		{ { "--iface=eth0", "x" }, "--iface is" },
+		{ { "x" }, NULL },
+		{ { "--dns=::1", "--hosts-file=f", "--mtu=1400", "--as-root", "x" },
+		  NULL },
+		{ { "--drain-timeout=1", "-v", "--log-level=info", "x" }, NULL },
+		{ { "--default-policy=allow", "-C", "child", "--no-offline", "x" },
+		  NULL },
+		{ { "--network-backend=rootless-internal", "--summary-format=text", "x" },
+		  NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct config cfg;
+		struct error err = { 0 };
+		int ret;
+
+		assert_int_equal(settings_of(&cfg, rows[i].words, &err), 0);
+		ret = config_check_available(&cfg, &err);
+		assert_int_equal(ret, rows[i].names ? -1 : 0);
+		if (ret && (!strstr(err.text, rows[i].names) ||
+			    !strstr(err.text, " is not available in this build")))
+			fail_msg("row %zu: %s", i, err.text);
+		config_free(&cfg);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_allowed),
+		cmocka_unit_test_setup_teardown(test_place, settings_make_dir,
+						settings_remove_dir),
+		cmocka_unit_test(test_available),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
