@@ -57,10 +57,12 @@ static int select_profiles(const struct dirent *entry)
 	return is_profile(entry->d_name);
 }
 
-/* Calls each profile's file by name, in order; a directory that isn't there has none. */
+/* The profiles of a directory, in order; one that isn't there has none. */
 static int scan(const char *dir, struct dirent ***out)
 {
-	return MAX(scandir(dir, out, select_profiles, alphasort), 0);
+	int n = scandir(dir, out, select_profiles, alphasort);
+
+	return MAX(n, 0);
 }
 
 bool search_is_name(const char *profile)

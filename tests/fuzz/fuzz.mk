@@ -6,6 +6,8 @@
 fuzz_programs =
 fuzz_programs += tests/fuzz/fuzz_dns_msg
 tests_fuzz_fuzz_dns_msg_LDADD = $(fuzz_ldadd)
+fuzz_programs += tests/fuzz/fuzz_options
+tests_fuzz_fuzz_options_LDADD = $(fuzz_ldadd)
 fuzz_programs += tests/fuzz/fuzz_stack
 tests_fuzz_fuzz_stack_SOURCES = tests/fuzz/fuzz_stack.c $(peer_sources)
 tests_fuzz_fuzz_stack_LDADD = $(fuzz_ldadd)

@@ -405,9 +405,12 @@ static void round_trip(void)
 static void test_round_trips(void **state)
 {
 	const char *given = getenv("SEED");
-	unsigned seed = given ? strtoul(given, NULL, 10) : (unsigned)time(NULL);
+	unsigned seed;
+	struct timespec now;
 
 	(void)state;
+	clock_gettime(CLOCK_REALTIME, &now);
+	seed = given ? strtoul(given, NULL, 10) : (unsigned)(now.tv_sec ^ now.tv_nsec);
 	printf("# SEED=%u\n", seed);
 	srandom(seed);
 	for (int i = 0; i < ROUNDS; i++)
