@@ -247,7 +247,7 @@ int run_command(const struct config *cfg, int *exit_code, struct error *err)
 			tell_plan(&run);
 		run.engine.cfg = cfg;
 		run.engine.plan = run.supervisor.plan;
-		run.supervisor.command = cfg->command;
+		run.supervisor.command = cfg->command.list;
 		run.supervisor.etc = run.etc;
 		run.supervisor.etc_count = run.etc_count;
 		run.supervisor.as_root = cfg->as_root;

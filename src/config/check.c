@@ -17,13 +17,13 @@ static bool rootful(const struct config *c)
 
 static bool runs_something(const struct config *c)
 {
-	return !c->dump_profile && !c->list_profiles && !c->doctor && !c->report &&
-	       !c->diff && !c->show_help && !c->show_version;
+	return !c->dump_profile && !c->list_profiles && !c->doctor && !c->report.count &&
+	       !c->diff.count && !c->show_help && !c->show_version;
 }
 
 static bool has_command(const struct config *c)
 {
-	return c->command && c->command[0];
+	return c->command.count > 0;
 }
 
 static bool commanded(const struct config *c)
@@ -149,32 +149,22 @@ static bool domains_rootful(const struct config *c)
 
 static bool report_doctor(const struct config *c)
 {
-	return c->report && c->doctor;
+	return c->report.count && c->doctor;
 }
 
 static bool report_diff(const struct config *c)
 {
-	return c->report && c->diff;
+	return c->report.count && c->diff.count;
 }
 
 static bool diff_doctor(const struct config *c)
 {
-	return c->diff && c->doctor;
+	return c->diff.count && c->doctor;
 }
 
 static bool doctor_command(const struct config *c)
 {
 	return c->doctor && commanded(c);
-}
-
-static bool report_command(const struct config *c)
-{
-	return c->report && commanded(c);
-}
-
-static bool diff_command(const struct config *c)
-{
-	return c->diff && commanded(c);
 }
 
 static bool list_command(const struct config *c)
@@ -184,7 +174,7 @@ static bool list_command(const struct config *c)
 
 static bool diff_not_two(const struct config *c)
 {
-	return c->diff && (!c->diff[1] || c->diff[2]);
+	return c->diff.count && c->diff.count != 2;
 }
 
 static bool origins_alone(const struct config *c)
@@ -324,18 +314,6 @@ static const struct check {
 	  "Leave one out." },
 	{ doctor_command,
 	  { OPTION_DOCTOR },
-	  " runs no command",
-	  0,
-	  "",
-	  "Leave the command out." },
-	{ report_command,
-	  { OPTION_REPORT },
-	  " runs no command",
-	  0,
-	  "",
-	  "Leave the command out." },
-	{ diff_command,
-	  { OPTION_DIFF },
 	  " runs no command",
 	  0,
 	  "",

@@ -38,6 +38,12 @@ struct config_addr {
 	struct addr addr;
 };
 
+/* A command with its arguments, or files. */
+struct words {
+	char **list; /* NULL at the end; NULL when there is none */
+	size_t count, room;
+};
+
 /* Where a setting comes from. */
 struct origin {
 	enum origin_kind {
@@ -77,7 +83,7 @@ struct config {
 	unsigned drain_timeout_ms; /* whole milliseconds */
 	bool as_root;
 	enum log_level log_level;
-	char **command; /* NULL at the end */
+	struct words command;
 
 	/* What the command line alone can say. */
 	char *profile; /* a file, or a name to look for */
@@ -86,7 +92,7 @@ struct config {
 	unsigned verbose;
 	bool dump_profile, origins, show_secrets;
 	bool doctor, list_profiles, show_help, show_version;
-	char **report, **diff; /* files, NULL at the end */
+	struct words report, diff; /* files */
 
 	char *extends; /* what a profile alone can say */
 

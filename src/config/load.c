@@ -21,7 +21,7 @@
 struct reading {
 	struct config *cfg;
 	const char *file; /* canonical */
-	char *dir;	  /* that it stands in */
+	const char *dir;  /* that it stands in */
 };
 
 static const struct {
@@ -61,8 +61,12 @@ static int wrong_kind(const struct option *o, enum toml_kind is, struct error *e
 			n += snprintf(expected + n, sizeof(expected) - n, "%s%s",
 				      n ? " or " : "", kinds[i].name);
 	}
-	return error_set(err, 0, "%s must be %s, not %s", o->key, expected,
-			 kinds[is].name);
+	error_set(err, 0, "%s must be %s, not %s", o->key, expected, kinds[is].name);
+	return error_cure(err, "Write %s = %s, or leave it out.", o->key,
+			  value_forms(o) & FORM_BOOLEAN ? "true" :
+			  value_forms(o) & FORM_INTEGER ? "NUMBER" :
+			  value_forms(o) & FORM_STRING	? "\"TEXT\"" :
+							  "[\"TEXT\", \"TEXT\"]");
 }
 
 static int read_text(struct reading *r, const struct option *o, const char *text,
@@ -76,7 +80,16 @@ static int read_text(struct reading *r, const struct option *o, const char *text
 	for (size_t i = 0; o->choices && o->choices[i]; i++)
 		suggest_offer(&s, o->choices[i]);
 	error_wrap(err, "%s", o->key);
-	return s.nearest ? error_cure(err, "Did you mean \"%s\"?", s.nearest) : -1;
+	if (s.nearest)
+		return error_cure(err, "Did you mean \"%s\"?", s.nearest);
+	return error_cure(err, "Correct it, or leave %s out.", o->key);
+}
+
+static void wrong_item(const struct option *o, enum toml_kind is, struct error *err)
+{
+	error_set(err, 0, "%s must be an array of strings, not of %s", o->key,
+		  is == TOML_INTEGER ? "integers" : "booleans");
+	error_cure(err, "Put each element into quotes.");
 }
 
 static int read_items(struct reading *r, const struct option *o,
@@ -86,9 +99,7 @@ static int read_items(struct reading *r, const struct option *o,
 		const struct toml_value *item = &v->items[i];
 
 		if (item->kind != TOML_STRING)
-			error_set(err, 0, "%s must be an array of strings, not of %s",
-				  o->key,
-				  item->kind == TOML_INTEGER ? "integers" : "booleans");
+			wrong_item(o, item->kind, err);
 		else if (read_text(r, o, item->text, err) == 0)
 			continue;
 		return item->line == v->line ? -1 :
@@ -130,21 +141,16 @@ static int read_profile(const char *file, struct config *cfg, struct error *err)
 {
 	size_t len;
 	cleanup_free char *text = path_read(file, TOML_SIZE_MAX, &len, err);
-	cleanup_free char *dir = strdup(file);
+	const char *slash = strrchr(file, '/');
+	/* A pipe, which has no canonical name, has no directory either. */
+	cleanup_free char *dir = slash ? strndup(file, MAX(slash - file, 1)) : NULL;
 	struct reading r = { .cfg = cfg, .file = file, .dir = dir };
 	int ret;
 
 	if (!text)
 		return -1;
-	if (!dir)
+	if (slash && !dir)
 		return error_set(err, ENOMEM, "read %s", file);
-	/* The root keeps its slash; a pipe, which has no canonical name, counts from here. */
-	if (strrchr(dir, '/'))
-		strrchr(dir, '/')[strrchr(dir, '/') == dir] = '\0';
-	else
-		strcpy(dir, "");
-	if (!*dir)
-		r.dir = NULL;
 	ret = toml_read(text, len, file, on_entry, &r, err);
 	/* It may have held a password. */
 	explicit_bzero(text, len);
@@ -195,6 +201,21 @@ static int chain_add(struct chain *c, const char *path, struct error *err)
 	return 0;
 }
 
+/* Says who named the file that can't be added. */
+static int not_added(const struct chain *c, const char *path, struct error *err)
+{
+	if (!c->count) {
+		error_wrap(err, "--%s", option_get(OPTION_PROFILE)->name);
+		return error_cure(err,
+				  "Name a file, or one of childflow --list-profiles.");
+	}
+	error_wrap(err, "%s extends %s", c->files[c->count - 1], path);
+	if (err->cure[0])
+		return -1;
+	return error_cure(err,
+			  "Correct it: a path counts from the profile that names it.");
+}
+
 /* Fills cfg from one profile. *path becomes the one that it extends, or NULL. */
 static int add_profile(struct config *cfg, struct chain *c, char **path,
 		       struct error *err)
@@ -202,12 +223,8 @@ static int add_profile(struct config *cfg, struct chain *c, char **path,
 	struct config layer = { 0 };
 	const char *file;
 
-	if (chain_add(c, *path, err)) {
-		if (c->count)
-			return error_wrap(err, "%s extends %s", c->files[c->count - 1],
-					  *path);
-		return error_wrap(err, "--%s", option_get(OPTION_PROFILE)->name);
-	}
+	if (chain_add(c, *path, err))
+		return not_added(c, *path, err);
 	file = c->files[c->count - 1];
 	if (read_profile(file, &layer, err)) {
 		config_free(&layer);
@@ -326,8 +343,10 @@ int config_load_secrets(struct config *cfg, struct error *err)
 	if (!path || cfg->proxy_password)
 		return 0;
 	text = path_read(path, SECRET_FILE_MAX, &len, err);
-	if (!text)
-		return error_wrap(err, "--%s", name);
+	if (!text) {
+		error_wrap(err, "--%s", name);
+		return error_cure(err, "Name a file that you can read.");
+	}
 	text[strcspn(text, "\r\n")] = '\0';
 	if (!*text) {
 		error_set(err, 0, "--%s: the first line of %s is empty", name, path);

@@ -148,31 +148,29 @@ static enum outcome parse_interface(const struct source *src, const char *text,
 	return parse_text(src, text, field, err);
 }
 
-static size_t count_words(char *const *words)
-{
-	size_t n = 0;
-
-	while (words && words[n])
-		n++;
-	return n;
-}
-
 static enum outcome parse_words(const struct source *src, const char *text, void *field,
 				struct error *err)
 {
-	char ***words = field;
-	size_t n = count_words(*words);
+	struct words *words = field;
 	char *copy = strdup(text);
-	char **more = copy ? realloc(*words, (n + 2) * sizeof(*more)) : NULL;
 
-	if (!more) {
+	/* A shell's * can be very many, so one by one would take too long. */
+	if (copy && words->count + 1 >= words->room) {
+		size_t room = MAX(words->room * 2, (size_t)8);
+		char **more = realloc(words->list, room * sizeof(*more));
+
+		if (more) {
+			words->list = more;
+			words->room = room;
+		}
+	}
+	if (!copy || words->count + 1 >= words->room) {
 		free(copy);
 		error_set(err, ENOMEM, "keep a value");
 		return BAD_WITH_SENTENCE;
 	}
-	*words = more;
-	more[n] = copy;
-	more[n + 1] = NULL;
+	words->list[words->count++] = copy;
+	words->list[words->count] = NULL;
 	return GOOD;
 }
 
@@ -233,7 +231,7 @@ static size_t count_text(const void *field)
 
 static size_t count_of_words(const void *field)
 {
-	return count_words(*(char **const *)field);
+	return ((const struct words *)field)->count;
 }
 
 static size_t count_rules(const void *field)
@@ -294,7 +292,7 @@ static char *text_of_text(const struct option *o, const void *field, size_t i,
 static char *text_of_word(const struct option *o, const void *field, size_t i,
 			  bool secrets)
 {
-	return strdup((*(char **const *)field)[i]);
+	return strdup(((const struct words *)field)->list[i]);
 }
 
 static char *text_of_rule(const struct option *o, const void *field, size_t i,
@@ -323,11 +321,11 @@ static void clear_text(void *field)
 
 static void clear_words(void *field)
 {
-	char **words = *(char ***)field;
+	struct words *words = field;
 
-	for (size_t i = 0; words && words[i]; i++)
-		free(words[i]);
-	free(words);
+	for (size_t i = 0; i < words->count; i++)
+		free(words->list[i]);
+	free(words->list);
 }
 
 static void clear_rules(void *field)
@@ -392,9 +390,9 @@ static const struct value_type types[] = {
 	[TYPE_PROXIES] = { "the URL of a proxy such as http://192.0.2.1:3128",
 			   sizeof(struct proxy_list), FORM_STRING | FORM_ARRAY,
 			   parse_proxy, count_proxies, text_of_proxy, clear_proxies },
-	[TYPE_WORDS] = { "a command and its arguments", sizeof(char **), FORM_ARRAY,
+	[TYPE_WORDS] = { "a command and its arguments", sizeof(struct words), FORM_ARRAY,
 			 parse_words, count_of_words, text_of_word, clear_words },
-	[TYPE_FILES] = { "the name of a file", sizeof(char **), FORM_ARRAY,
+	[TYPE_FILES] = { "the name of a file", sizeof(struct words), FORM_ARRAY,
 			 parse_file, count_of_words, text_of_word, clear_words },
 };
 /* clang-format on */

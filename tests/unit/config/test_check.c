@@ -67,6 +67,7 @@ static void test_refused(void **state)
 		{ { "--diff", "a" }, { "--diff takes two files" } },
 		{ { "--diff", "a", "b", "--doctor" }, { "--diff and --doctor" } },
 		{ { "--diff=a", "b", "--report=a" }, { "--report and --diff" } },
+		{ { "--doctor", "--report=a" }, { "--report and --doctor" } },
 	};
 
 	(void)state;

@@ -106,13 +106,13 @@ static void test_command_begins(void **state)
 		struct parsed p = parse(rows[i].words);
 
 		assert_int_equal(p.ret, 0);
-		for (size_t k = 0; k == 0 || p.cfg.command[k - 1]; k++) {
+		for (size_t k = 0; k == 0 || p.cfg.command.list[k - 1]; k++) {
 			const char *word = rows[i].words[rows[i].command + k];
 
 			if (!word)
-				assert_null(p.cfg.command[k]);
+				assert_null(p.cfg.command.list[k]);
 			else
-				assert_string_equal(p.cfg.command[k], word);
+				assert_string_equal(p.cfg.command.list[k], word);
 		}
 	}
 }
@@ -140,7 +140,7 @@ static void test_address_forms(void **state)
 		assert_int_equal(p.ret, 0);
 		assert_true(p.cfg.dns.set);
 		assert_string_equal(addr_format(&p.cfg.dns.addr, text), rows[i].address);
-		assert_string_equal(p.cfg.command[0], "x");
+		assert_string_equal(p.cfg.command.list[0], "x");
 	}
 }
 
@@ -349,11 +349,11 @@ static void test_files(void **state)
 
 	(void)state;
 	assert_int_equal(p.ret, 0);
-	assert_string_equal(p.cfg.report[0], "a");
-	assert_string_equal(p.cfg.report[1], "b");
-	assert_string_equal(p.cfg.report[2], "-");
-	assert_null(p.cfg.report[3]);
-	assert_null(p.cfg.command);
+	assert_string_equal(p.cfg.report.list[0], "a");
+	assert_string_equal(p.cfg.report.list[1], "b");
+	assert_string_equal(p.cfg.report.list[2], "-");
+	assert_null(p.cfg.report.list[3]);
+	assert_null(p.cfg.command.list);
 	assert_int_equal(p.cfg.report_format, FORMAT_JSON);
 	assert_int_equal(PARSE("--diff", "a", "b").ret, 0);
 	assert_int_equal(PARSE("--report=a", "--").ret, 0);

@@ -81,8 +81,8 @@ static void test_every_key(void **state)
 	assert_int_equal(cfg.mtu, 1400);
 	assert_int_equal(cfg.drain_timeout_ms, 500);
 	assert_int_equal(cfg.log_level, LOG_LEVEL_INFO);
-	assert_string_equal(cfg.command[2], "a ; b");
-	assert_null(cfg.command[3]);
+	assert_string_equal(cfg.command.list[2], "a ; b");
+	assert_null(cfg.command.list[3]);
 	assert_int_equal(cfg.from[OPTION_MTU].line, 28);
 	config_free(&cfg);
 }
@@ -142,6 +142,7 @@ static void test_refused(void **state)
 		if (!strstr(err.text, rows[i].says) || !strstr(err.cure, rows[i].cure))
 			fail_msg("row %zu: '%s' '%s'", i, err.text, err.cure);
 		assert_null(strstr(err.text, "geheim"));
+		assert_true(err.cure[0]);
 		config_free(&cfg);
 	}
 }
@@ -223,13 +224,13 @@ static void test_command_line_replaces(void **state)
 	assert_int_equal(cfg.proxies.proxies[0].port, 3);
 	assert_int_equal(cfg.deny_domains.count, 2);
 	assert_string_equal(cfg.deny_domains.rules[0].domain, "b.example");
-	assert_string_equal(cfg.command[0], "three");
-	assert_null(cfg.command[1]);
+	assert_string_equal(cfg.command.list[0], "three");
+	assert_null(cfg.command.list[1]);
 	assert_int_equal(cfg.log_level, LOG_LEVEL_WARN);
 	assert_true(cfg.summary);
 	config_free(&cfg);
 	assert_int_equal(SETTINGS(&cfg, &err, "--profile", path, "-q"), 0);
-	assert_string_equal(cfg.command[1], "two");
+	assert_string_equal(cfg.command.list[1], "two");
 	assert_int_equal(cfg.log_level, LOG_LEVEL_QUIET);
 	assert_int_equal(cfg.proxies.count, 2);
 	config_free(&cfg);
