@@ -5,7 +5,6 @@
 #include "cmd/run.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +14,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/engine.h"
+#include "config/path.h"
 #include "dns/hosts.h"
 #include "dns/resolvconf.h"
 #include "sandbox/netlink.h"
@@ -39,36 +39,9 @@ struct run {
 /* The whole of a file or pipe, malloc'ed. With `optional` a missing one is empty. */
 static char *read_file(const char *path, bool optional, size_t *len, struct error *err)
 {
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-	cleanup_free char *text = NULL;
-	size_t room = 0;
-	ssize_t n;
+	char *text = path_read(path, HOSTS_FILE_MAX, len, err);
 
-	*len = 0;
-	if (fd < 0 && optional && errno == ENOENT)
-		return calloc(1, 1);
-	if (fd < 0) {
-		error_set(err, errno, "open %s", path);
-		return NULL;
-	}
-	do {
-		if (*len == room) {
-			char *more = realloc(text, room = MAX(room * 2, 16384));
-
-			if (!more) {
-				error_set(err, ENOMEM, "read %s", path);
-				return NULL;
-			}
-			text = more;
-		}
-		n = read(fd, text + *len, room - *len);
-		if (n < 0) {
-			error_set(err, errno, "read %s", path);
-			return NULL;
-		}
-		*len += n;
-	} while (n > 0 && *len <= HOSTS_FILE_MAX);
-	return steal_ptr(&text);
+	return text || !optional || err->code != ENOENT ? text : calloc(1, 1);
 }
 
 static uint32_t entropy(void)

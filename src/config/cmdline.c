@@ -68,14 +68,11 @@ static int missing_value(struct parser *p, const struct option *o)
 
 static int bad_value(struct parser *p, const struct option *o, const char *text)
 {
-	struct suggestion s;
+	const char *nearest = value_suggest(o, text);
 
 	error_wrap(p->err, "--%s", o->name);
-	suggest_init(&s, text, strlen(text));
-	for (size_t i = 0; o->choices && o->choices[i]; i++)
-		suggest_offer(&s, o->choices[i]);
-	if (s.nearest)
-		return error_cure(p->err, "Did you mean --%s %s?", o->name, s.nearest);
+	if (nearest)
+		return error_cure(p->err, "Did you mean --%s %s?", o->name, nearest);
 	return error_cure(p->err, "Write --%s %s, or leave it out.", o->name, o->value);
 }
 

@@ -72,16 +72,13 @@ static int wrong_kind(const struct option *o, enum toml_kind is, struct error *e
 static int read_text(struct reading *r, const struct option *o, const char *text,
 		     struct error *err)
 {
-	struct suggestion s;
+	const char *nearest = value_suggest(o, text);
 
 	if (value_parse(o, r->cfg, text, r->dir, err) == 0)
 		return 0;
-	suggest_init(&s, text, strlen(text));
-	for (size_t i = 0; o->choices && o->choices[i]; i++)
-		suggest_offer(&s, o->choices[i]);
 	error_wrap(err, "%s", o->key);
-	if (s.nearest)
-		return error_cure(err, "Did you mean \"%s\"?", s.nearest);
+	if (nearest)
+		return error_cure(err, "Did you mean \"%s\"?", nearest);
 	return error_cure(err, "Correct it, or leave %s out.", o->key);
 }
 

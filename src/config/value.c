@@ -8,6 +8,7 @@
 #include "config/path.h"
 #include "config/proxyurl.h"
 #include "config/rule.h"
+#include "config/suggest.h"
 
 #define SECONDS_MAX 1000000
 /* What IPv6 needs (RFC 8200 5), and what a tap can be given, less a word. */
@@ -431,6 +432,16 @@ int value_parse(const struct option *o, struct config *cfg, const char *text,
 	}
 	return error_set(err, 0, "'%.100s' is not %s", o->secret ? "***" : text,
 			 value_expectation(o, buffer));
+}
+
+const char *value_suggest(const struct option *o, const char *text)
+{
+	struct suggestion s;
+
+	suggest_init(&s, text, strlen(text));
+	for (size_t i = 0; o->choices && o->choices[i]; i++)
+		suggest_offer(&s, o->choices[i]);
+	return s.nearest;
 }
 
 size_t value_count(const struct option *o, const struct config *cfg)

@@ -28,6 +28,9 @@ const char *value_expectation(const struct option *o, char out[static 128]);
 int value_parse(const struct option *o, struct config *cfg, const char *text,
 		const char *dir, struct error *err);
 
+/* The choice that somebody may have meant who wrote text, or NULL. */
+const char *value_suggest(const struct option *o, const char *text);
+
 /* How many texts make the field's value, 0 when it is not set; and one of them, to free().
  * With `secrets` the text is complete. */
 size_t value_count(const struct option *o, const struct config *cfg);
