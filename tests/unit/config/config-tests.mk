@@ -10,3 +10,6 @@ check_PROGRAMS += \
 	tests/unit/config/test_toml \
 	$(NULL)
 EXTRA_DIST += tests/unit/config/settings.h
+
+# Not a test: tests/integration/test_toml.py compares what it prints with Python's reader.
+noinst_PROGRAMS += tests/unit/config/toml_dump
