@@ -44,6 +44,7 @@ static const char *const levels[] = { "quiet", "error", "warn", "info", "debug",
 static const struct option table[] = {
 	[OPTION_EXTENDS] = {
 		.key = "extends", .type = TYPE_PATH, AT(extends),
+		.help = "begin with the settings of this other profile",
 	},
 	[OPTION_CAPTURE] = {
 		"capture", 'c', "capture", TYPE_PATH, AT(capture),
@@ -243,6 +244,7 @@ static const struct option table[] = {
 	},
 	[OPTION_COMMAND] = {
 		.key = "command", .type = TYPE_WORDS, AT(command),
+		.help = "what to run when the command line has no command",
 	},
 	[OPTION_PROFILE] = {
 		"profile", 0, NULL, TYPE_PROFILE, AT(profile),
