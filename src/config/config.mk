@@ -35,3 +35,8 @@ childflow_lib_sources += \
 	$(NULL)
 
 AM_CPPFLAGS += -DPROFILES_DIR='"$(pkgdatadir)/profiles"'
+
+# Fills in the templates of man pages and completions (packaging/packaging.mk).
+noinst_PROGRAMS += src/config/pages_gen
+src_config_pages_gen_SOURCES = src/config/pages_gen.c
+src_config_pages_gen_LDADD = $(childflow_libs)
