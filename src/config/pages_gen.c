@@ -141,7 +141,7 @@ static void write_bash_value(const struct option *o)
 	putchar('\t');
 	if (o->letter)
 		printf("-%c | ", o->letter);
-	printf("--%s) value=%s", o->name, kind);
+	printf("--%s) value='%s'", o->name, kind);
 	if (o->choices) {
 		fputs(" choices=\"", stdout);
 		write_choices(o);

@@ -7,6 +7,8 @@ fpath=(${(q)1} \$fpath)
 END
 cat >>$ZDOTDIR/.zshrc <<'END'
 PROMPT=READY
+# More than fits the screen would be asked about first.
+unsetopt auto_list
 autoload -Uz compinit
 compinit -u -d $ZDOTDIR/dump
 
