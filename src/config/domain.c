@@ -1,5 +1,10 @@
+/*
+ * Names in other scripts are converted by libidn2, which is loaded for the first of them: it
+ * brings 2 MB of tables along, and every start would pay for what hardly any needs.
+ */
 #include "config/domain.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <idn2.h>
 #include <stdbool.h>
@@ -8,6 +13,8 @@
 
 #include "base/util.h"
 
+/* What a program that is linked with it names: the number of its ABI. */
+#define IDN2_SONAME "libidn2.so.0"
 #define DOMAIN_MAX 253
 #define LABEL_MAX 63
 
@@ -66,6 +73,40 @@ static const char *complaint(const char *name)
 	return NULL;
 }
 
+/* The name in ASCII, or NULL. */
+static char *convert(const char *name, const char *text, struct error *err)
+{
+	static void *library;
+	__typeof__(idn2_lookup_u8) *lookup;
+	__typeof__(idn2_strerror) *explain;
+	__typeof__(idn2_free) *release;
+	uint8_t *ascii = NULL;
+	char *copy;
+	int r;
+
+	if (!library)
+		library = dlopen(IDN2_SONAME, RTLD_NOW | RTLD_LOCAL);
+	lookup = library ? dlsym(library, "idn2_lookup_u8") : NULL;
+	explain = lookup ? dlsym(library, "idn2_strerror") : NULL;
+	release = explain ? dlsym(library, "idn2_free") : NULL;
+	if (!release) {
+		error_set(err, 0,
+			  "'%.100s' is not in ASCII, and libidn2, which converts such "
+			  "names, "
+			  "is not installed",
+			  text);
+		return NULL;
+	}
+	r = lookup((const uint8_t *)name, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+	if (r != IDN2_OK)
+		return refuse(err, text, explain(r));
+	copy = strdup((const char *)ascii);
+	release(ascii);
+	if (!copy)
+		error_set(err, ENOMEM, "read a domain name");
+	return copy;
+}
+
 char *domain_parse(const char *text, struct error *err)
 {
 	static const char spaces[] = " \t\r\n";
@@ -83,19 +124,10 @@ char *domain_parse(const char *text, struct error *err)
 		return NULL;
 	}
 	if (!is_ascii(name)) {
-		uint8_t *ascii = NULL;
-		int r = idn2_lookup_u8((const uint8_t *)name, &ascii,
-				       IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
-		char *copy;
+		char *copy = convert(name, text, err);
 
-		if (r != IDN2_OK)
-			return refuse(err, text, idn2_strerror(r));
-		copy = strdup((const char *)ascii);
-		idn2_free(ascii);
-		if (!copy) {
-			error_set(err, ENOMEM, "read a domain name");
+		if (!copy)
 			return NULL;
-		}
 		free(name);
 		name = copy;
 		len = strlen(name);
