@@ -143,8 +143,11 @@ static int await_exec(int pair, struct pathexec_result *why, struct error *err)
 	struct report report;
 	ssize_t n = recv(pair, &report, sizeof(report), 0);
 
+	/* It has left our byte unread, which is told before its own last words are. */
+	if (n < 0 && errno == ECONNRESET)
+		n = recv(pair, &report, sizeof(report), 0);
 	/* Exec, or a death before it: waitpid() tells. */
-	if (n == 0 || (n < 0 && errno == ECONNRESET))
+	if (n == 0)
 		return 1;
 	if (n != sizeof(report))
 		return error_set(err, n < 0 ? errno : EPROTO, "start the command");

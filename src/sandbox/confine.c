@@ -63,6 +63,9 @@ static int empty_root(struct error *err)
 
 	if (unshare(CLONE_NEWUSER) < 0)
 		return preflight_namespaces(errno, err);
+	/* The kernel forgets it with every gain of capabilities. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return error_set(err, errno, "have the engine die with the supervisor");
 	pid = clone(change_root, stack + sizeof(stack), flags, &code);
 	if (pid < 0 || waitpid(pid, NULL, 0) < 0)
 		return error_set(err, errno, "start the engine's root changer");
@@ -79,8 +82,5 @@ int confine_engine(struct error *err)
 		return -1;
 	if (ns_drop_privileges(err) < 0)
 		return -1;
-	/* The kernel forgets it with every gain of capabilities, as in a new user namespace. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		return error_set(err, errno, "have the engine die with the supervisor");
 	return SANITIZED ? 0 : seccomp_confine_engine(err);
 }

@@ -52,6 +52,14 @@ def files():
     return sorted(found)
 
 
+def looks(pid):
+    """What a process is and waits for."""
+    with contextlib.suppress(OSError):
+        status = dict(line.split(":\t", 1) for line in text(f"/proc/{pid}/status").splitlines())
+        return [pid, status["Name"], status["State"], status["PPid"], text(f"/proc/{pid}/wchan")]
+    return [pid, "gone"]
+
+
 def snapshot():
     return {
         "processes": processes(),
@@ -82,12 +90,24 @@ def start(argv):
                             stderr=subprocess.DEVNULL, start_new_session=True)
 
 
+def is_newborn(pid):
+    """It has not yet asked to die with its parent, which comes before its name."""
+    with contextlib.suppress(OSError):
+        return text(f"/proc/{pid}/comm") == "childflow\n"
+    return False
+
+
 def kill_something(moments, process):
-    """A process of the run, the supervisor more often than by chance; then the supervisor."""
+    """A process of the run, the supervisor more often than by chance; then the supervisor.
+
+    Who is stopped in the instant of its birth can't ask the kernel for anything, and stays.
+    """
     time.sleep(moments.uniform(0, 0.05))
     others = [pid for pid in processes() if pid != os.getpid()]
     victim = moments.choice([process.pid, moments.choice(others or [process.pid])])
     how = moments.choice([signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV])
+    if how == signal.SIGSTOP and victim != process.pid and is_newborn(victim):
+        how = signal.SIGKILL
     for pid, number in ((victim, how), (process.pid, signal.SIGKILL)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
@@ -128,6 +148,8 @@ def main(runs, seed, *childflow):
     reap()
     after = snapshot()
     left = {name: [before[name], after[name]] for name in before if before[name] != after[name]}
+    if "processes" in left:
+        left["looks"] = [looks(pid) for pid in after["processes"] if pid != os.getpid()]
     print(json.dumps({"left": left, "codes": codes}))
 
 
