@@ -42,6 +42,10 @@
 #define WINDOW_FIRST 65535
 #define SHARE_SOFT 65536
 #define SHARE_HARD 8192
+/* A sender waits rather than fill less than a segment, so a window holds some of them. */
+#define SEGMENTS_MIN 4
+/* The least by which lwIP moves the window's edge when it announces it. */
+#define EDGE_STEP 536
 
 struct rx_chunk {
 	struct rx_chunk *next;
@@ -60,10 +64,11 @@ static struct conn *to_conn(struct channel *ch)
 static size_t share(const struct conn *c)
 {
 	size_t held = c->st->held;
+	size_t max = held < CONN_HELD_SOFT ? TCP_WND :
+		     held < CONN_HELD_HARD ? SHARE_SOFT :
+					     SHARE_HARD;
 
-	return held < CONN_HELD_SOFT ? TCP_WND :
-	       held < CONN_HELD_HARD ? SHARE_SOFT :
-				       SHARE_HARD;
+	return MAX(max, SEGMENTS_MIN * (size_t)c->mss);
 }
 
 bool conn_is_glutted(const struct conn *c)
@@ -174,8 +179,8 @@ void conn_open(struct conn *c, struct tcp_pcb *pcb)
 	pcb->mss = BUF_CAP;
 	/* A SYN with a window of 0 or 1 would make tcp_write() assert on its half. */
 	pcb->snd_wnd_max = MAX(pcb->snd_wnd_max, 2920u);
-	c->rx_window = WINDOW_FIRST;
-	pcb->rcv_wnd = pcb->rcv_ann_wnd = MIN(pcb->rcv_wnd, (tcpwnd_size_t)WINDOW_FIRST);
+	c->rx_window = MAX(WINDOW_FIRST, SEGMENTS_MIN * (size_t)c->mss);
+	pcb->rcv_wnd = pcb->rcv_ann_wnd = MIN(pcb->rcv_wnd, (tcpwnd_size_t)c->rx_window);
 	pcb->rcv_ann_right_edge = pcb->rcv_nxt + pcb->rcv_ann_wnd;
 	tcp_nagle_disable(pcb);
 	tcp_arg(pcb, c);
@@ -492,8 +497,8 @@ static void acknowledge(struct conn *c)
 	uint32_t announced;
 
 	conn_mount(c);
-	/* lwIP announces no step that is smaller than a segment. */
-	pcb->mss = c->mss;
+	/* lwIP announces no step that is smaller than what it takes for a segment. */
+	pcb->mss = EDGE_STEP;
 	while (pcb->rcv_wnd < wanted)
 		tcp_recved(pcb, MIN(wanted - pcb->rcv_wnd, (size_t)0xffff));
 	pcb->mss = BUF_CAP;

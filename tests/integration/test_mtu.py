@@ -5,7 +5,7 @@ import pytest
 from guest import pattern
 from lab import WEB
 
-SINK, SOURCE = 7002, 7003
+SINK, SOURCE, STALL, RELEASE = 7002, 7003, 7006, 7007
 COUNT = 30_000_000
 EXPECTED = f"{COUNT} {pattern.digest(COUNT)}\n"
 
@@ -18,3 +18,20 @@ def test_mtu(sandbox, family, mtu):
     for name, port in (("upload", SINK), ("download", SOURCE)):
         seen = sandbox.client(name, WEB[family], port, COUNT, options=options)
         assert (seen.status, seen.out, seen.err) == (0, EXPECTED, "")
+
+
+@pytest.mark.parametrize("mtu", [1280, 65520])
+def test_a_server_that_stalls(lab, sandbox, mtu):
+    """Behind a window that has been closed the rest follows without delay."""
+    mark = lab.event_mark()
+    process = sandbox.start("/usr/bin/python3", lab.top / "bin/client.py", "upload_what_fits",
+                            WEB[4], STALL, options=["--mtu", mtu])
+    taken = process.stdout.readline()
+    release = lab.start(["busybox", "nc", WEB[4], RELEASE], stdin=-1)
+    try:
+        assert process.wait(60) == 0
+        assert process.communicate() == ("", "")
+        got = lab.wait_event("stall", mark)
+        assert f"{got['bytes']} {got['sha256']}\n" == taken
+    finally:
+        release.communicate("x")

@@ -214,6 +214,36 @@ static void a_stalled_remote_keeps_it_small(void **state)
 	assert_int_equal(l->got, l->sent);
 }
 
+/* What stalled goes on at once, also when a segment is as large as a window of old. */
+static void a_large_segment_fits_a_reopened_window(void **state)
+{
+	static const uint8_t options[] = { 2, 4, 0xff, 0xc8, 1, 3, 3, 7 }; /* MSS 65480 */
+	struct live *l = &live[2];
+
+	(void)state;
+	l->ch->ops->close(l->ch, ECONNABORTED);
+	stack_flush(p.st);
+	while (peer_next(&p))
+		;
+	l->c.port = 19999;
+	l->c.seq = FIRST_SEQ - 1;
+	peer_send(&p, &l->c, TH_SYN, options, sizeof(options), NULL, 0);
+	l->ch = attempt->ops->accept(attempt);
+	l->ch->up = &up;
+	l->ch->ctx = l;
+	read_answers(l);
+	peer_send(&p, &l->c, TH_ACK, NULL, 0, NULL, 0);
+	read_answers(l);
+	assert_true(push(l)); /* which tells the window, scaled */
+	assert_true(l->window >= 2 * 65480);
+	l->stalled = true;
+	for (int i = 0; i < 14; i++) /* a little in each, never a whole segment */
+		push(l);
+	release();
+	assert_true(push(l));
+	assert_true(l->window >= 2 * 65480);
+}
+
 /* Connections that were quick, so that each may send much, and all stall at once. */
 static void all_together_are_bounded(void **state)
 {
@@ -310,6 +340,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(a_stalled_remote_keeps_it_small, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_large_segment_fits_a_reopened_window,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(all_together_are_bounded, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(what_waits_for_the_child_is_bounded,
