@@ -2,12 +2,29 @@
 #ifndef BASE_TARGET_H
 #define BASE_TARGET_H
 
+#include <stddef.h>
+
 #include "base/addr.h"
 
+/* A name that is known for the target's address. */
+struct known_name {
+	const char *name;
+	bool ours; /* our resolver answered a question for this very name with the address */
+};
+
+/* Names are text in presentation format (RFC 4343 2.1), in any case, with or without the last
+ * dot. */
 struct target {
 	uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6 */
 	struct endpoint to;
-	const char *name; /* DNS name asked for, in a DNS question; else NULL */
+	const char *name;  /* of a DNS question, or what a synthetic address stands for */
+	bool name_only;	   /* the address is synthetic: the target is (name, to.port) */
+	bool dns_question; /* name is asked of `to`, or is to be asked by us */
+	bool via_proxy;	   /* would be; a question: is answered by us, nobody is asked */
+	bool sniffed;	   /* the first bytes have been looked at */
+	const char *seen_name; /* the name that they bear, or NULL */
+	const struct known_name *known;
+	size_t known_count;
 };
 
 #endif
