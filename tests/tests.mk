@@ -16,7 +16,7 @@ EXTRA_DIST += tests/tap tests/lint tests/integration tests/demo tests/may-skip.t
 
 # The benchmarks, run by hand: make bench BENCH='-r 5 -m tcp,udp'. Only their arithmetic is tested.
 BENCH =
-EXTRA_PROGRAMS = tests/bench/load tests/bench/delay
+EXTRA_PROGRAMS += tests/bench/load tests/bench/delay
 tests_bench_load_SOURCES = tests/bench/load.c tests/bench/load.h tests/bench/origin.c \
 	tests/bench/stream.c
 tests_bench_load_LDADD =
@@ -26,7 +26,7 @@ EXTRA_DIST += tests/bench/bench.py tests/bench/canned.json tests/bench/chart.py 
 	tests/bench/contenders.py tests/bench/metrics.py tests/bench/report.py \
 	tests/bench/selftest tests/bench/soak.py tests/bench/world.py
 CLEANFILES += $(EXTRA_PROGRAMS)
-bench: childflow $(EXTRA_PROGRAMS)
+bench: childflow tests/bench/load tests/bench/delay
 	@PYTHONDONTWRITEBYTECODE=1 $(top_srcdir)/tests/bench/bench.py \
 		--build '$(abs_top_builddir)' $(BENCH)
 clean-local:
@@ -41,9 +41,15 @@ cmocka-is-missing:
 	@exit 1
 endif
 include tests/fuzz/fuzz.mk
+include tests/bench/bench.mk
 
 check-unit:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)'
+
+# Breaks the sources one by one and sees tests go red. Takes minutes.
+check-mutants:
+	$(PYTHON3) $(srcdir)/tests/mutants/run --srcdir $(srcdir)
+EXTRA_DIST += tests/mutants
 
 # Formatting follows clang-format's version, so this is no part of `make check`.
 format-check:
@@ -51,4 +57,4 @@ format-check:
 	cd $(top_srcdir) && find src netif tests -name '*.[ch]' -exec \
 		$(CLANG_FORMAT) --dry-run -Werror {} +
 
-.PHONY: bench check-unit format-check
+.PHONY: bench check-mutants check-unit format-check

@@ -25,14 +25,16 @@ static const char *const cures[REASON_COUNT] = {
 	[REASON_QUIC] = "--allow-quic would allow it",
 };
 
-/* A rule could name it: labels of letters, digits and inner hyphens, none of them escaped. */
+/* A rule could name it: labels of letters, digits and inner hyphens, and no range of
+ * ports. */
 static bool is_plain(const char *name)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
 				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
 	size_t len;
 
-	if (strlen(name) > DOMAIN_MAX || domain_is_address(name))
+	if (strlen(name) > DOMAIN_MAX || domain_is_address(name) ||
+	    !name[strspn(name, "0123456789-")])
 		return false;
 	for (;; name += len + 1) {
 		len = strspn(name, allowed);
@@ -108,8 +110,7 @@ static void put_what(const struct target *t, char *out, size_t size)
 
 /* --- suggestions --- */
 
-/* What stands before a rule, so that it means no more than it must. A TCP rule goes without:
- * few want the same port of UDP, and those who do mind the difference. */
+/* What stands before a rule. TCP goes without: it is what people mean. */
 static const char *rule_scheme(const struct target *t)
 {
 	if (t->protocol == IPPROTO_UDP)

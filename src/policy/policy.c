@@ -386,21 +386,30 @@ struct verdict policy_decide_name(const struct policy *p, const struct target *t
 	return v;
 }
 
-/* The address that is asked matters only when it would be asked indeed. */
-static struct verdict decide_question(const struct policy *p, const struct target *t,
-				      const struct traffic *traffic)
+struct verdict policy_decide_server(const struct policy *p, const struct target *t)
 {
 	struct readings r = read_address(&t->to.addr);
+	struct traffic traffic = traffic_of(t);
 	struct verdict v;
 
 	if (!is_gateway(p, t)) {
 		if (refuse_always(&r, &v))
 			return v;
-		if (!p->offline && !policy_asks_own_only(p) &&
-		    refuse_address(p, &r, traffic, &v))
+		/* Its address matters only when it would be asked indeed. */
+		if (!policy_asks_own_only(p) && refuse_address(p, &r, &traffic, &v))
 			return v;
 	}
-	return policy_decide_name(p, t);
+	return (struct verdict){ .allow = true, .reason = REASON_ALLOWED };
+}
+
+static struct verdict decide_question(const struct policy *p, const struct target *t)
+{
+	struct verdict server = policy_decide_server(p, t);
+	struct verdict name = policy_decide_name(p, t);
+
+	if (server.allow)
+		return name;
+	return name.allow || server.reason < name.reason ? server : name;
 }
 
 /* Whatever forbids the target. r is empty when it has no address. */
@@ -441,7 +450,7 @@ struct verdict policy_decide(const struct policy *p, const struct target *t)
 	struct verdict v;
 
 	if (t->dns_question)
-		return decide_question(p, t, &traffic);
+		return decide_question(p, t);
 	if (!t->name_only) {
 		if (is_gateway(p, t))
 			return decide_gateway(t, &traffic);

@@ -6,6 +6,7 @@
 #include "base/target.h"
 #include "policy/rule.h"
 
+/* In the order in which they are looked for. */
 enum reason {
 	REASON_ALLOWED,
 	REASON_GATEWAY,	     /* an address of ours */
@@ -87,10 +88,13 @@ int policy_set_host_addresses(struct policy *p, const struct addr *addrs, size_t
 /* Total: every target gets a verdict. */
 struct verdict policy_decide(const struct policy *policy, const struct target *target);
 
-/* May target->name be asked of our resolvers? Allowed with a rule means that an allow list
- * names it. (policy_decide() of a question also looks at the address that is asked.) */
+/* The two halves of the decision about a DNS question. May target->name be asked of our
+ * resolvers? Allowed with a rule means that an allow list names it. */
 struct verdict policy_decide_name(const struct policy *policy,
 				  const struct target *target);
+/* May questions to target->to be taken at all, whatever they ask? */
+struct verdict policy_decide_server(const struct policy *policy,
+				    const struct target *target);
 
 /* Questions to any server go to our resolvers: the answers of others mustn't count. */
 bool policy_asks_own_only(const struct policy *policy);

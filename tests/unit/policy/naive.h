@@ -160,7 +160,7 @@ static inline bool naive_metadata(const struct addr *a)
 
 static inline bool naive_private(const struct policy *p, const struct addr *a)
 {
-	bool found = naive_metadata(a), global = false;
+	bool found = false, global = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(special_private); i++)
 		if (naive_between(a, special_private[i].first, special_private[i].last)) {

@@ -1,4 +1,5 @@
 check_PROGRAMS += \
+	tests/unit/policy/test_cidr \
 	tests/unit/policy/test_explain \
 	tests/unit/policy/test_names \
 	tests/unit/policy/test_policy \

@@ -90,6 +90,8 @@ static void default_deny_suggests_a_rule(void **state)
 	explains(&w, question("a.test."),
 		 "blocked dns a.test (default-deny): --allow-domain a.test would allow "
 		 "it");
+	explains(&w, question("1-2"),
+		 "blocked dns 1-2 (default-deny): --allow-dns would allow it");
 	explains(&w, question("_ldap._tcp.a.test"),
 		 "blocked dns _ldap._tcp.a.test (default-deny): --allow-dns would allow "
 		 "it");

@@ -116,6 +116,7 @@ static void the_server_that_is_asked(void **state)
 	struct target other = world_target("udp 8.8.8.8 53");
 	struct target self = world_target("tcp 127.0.0.1 53");
 	struct target many = world_target("udp 224.0.0.1 53");
+	struct target gateway = world_target("udp 10.240.0.1 53");
 	struct target *all[] = { &private, &other, &self, &many };
 	struct world w;
 
@@ -138,7 +139,20 @@ static void the_server_that_is_asked(void **state)
 	other.protocol = IPPROTO_UDP;
 	w.policy.offline = true;
 	assert_int_equal(policy_decide(&w.policy, &private).reason, REASON_OFFLINE);
+	assert_int_equal(policy_decide(&w.policy, &self).reason, REASON_MARTIAN);
 	w.policy.offline = false;
+	/* Before the name is known. */
+	assert_int_equal(policy_decide_server(&w.policy, &private).reason,
+			 REASON_PRIVATE);
+	private.name = NULL;
+	assert_int_equal(policy_decide_server(&w.policy, &private).reason,
+			 REASON_PRIVATE);
+	w.policy.block_private = false;
+	assert_true(policy_decide_server(&w.policy, &private).allow);
+	assert_int_equal(policy_decide(&w.policy, &private).reason, REASON_UNKNOWN_NAME);
+	w.policy.block_private = true;
+	private.name = "a.test";
+	assert_true(policy_decide_server(&w.policy, &gateway).allow);
 	for (int way = 0; way < 5; way++) {
 		w.policy.own_resolvers = way == 0;
 		w.policy.proxy = way == 1;
