@@ -7,6 +7,8 @@ childflow_lib_sources += \
 	src/dns/msg.h \
 	src/dns/name.c \
 	src/dns/name.h \
+	src/dns/names.c \
+	src/dns/names.h \
 	src/dns/octets.h \
 	src/dns/resolvconf.c \
 	src/dns/resolvconf.h \
