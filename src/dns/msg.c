@@ -8,10 +8,14 @@
  *
  * Strict is the form: one question, no compression, nothing behind it but one OPT. Lenient
  * are header bits that mean nothing in a query (AA, TC, RA, Z, rcode): resolvers ignore
- * them, and so do we, because they are not passed on. Labels may hold any octet (RFC 2181
- * 11): names are compared in wire form, where a dot or NUL inside a label is just an octet.
+ * them, and so do we, because they are not passed on. Names are compared in wire form, and
+ * their labels may hold any octet (RFC 2181 11) but two: what a dot or NUL in a label means
+ * differs from one program to the next, and rules are text. No class but IN leads to an
+ * address; CH asks who the host's resolver is.
  */
 #include "dns/msg.h"
+
+#include <string.h>
 
 #include "base/util.h"
 #include "dns/octets.h"
@@ -56,6 +60,16 @@ static enum msg_verdict parse_opt(const uint8_t *opt, size_t len, struct msg_que
 	return opt[6] == EDNS_VERSION ? MSG_PLAIN : MSG_ANSWER_BADVERS;
 }
 
+/* Whether text would show the name other than it is. */
+static bool is_ambiguous(const struct name *n)
+{
+	for (size_t at = 0; n->b[at]; at += 1 + n->b[at])
+		if (memchr(n->b + at + 1, '.', n->b[at]) ||
+		    memchr(n->b + at + 1, '\0', n->b[at]))
+			return true;
+	return false;
+}
+
 /* Whether the question is of a kind that a resolver can be asked. */
 static enum msg_verdict judge_question(const struct msg_question *q)
 {
@@ -63,10 +77,9 @@ static enum msg_verdict judge_question(const struct msg_question *q)
 		return MSG_ANSWER_FORMERR;
 	if (q->type >= TYPE_META_FIRST && q->type <= TYPE_META_LAST)
 		return MSG_ANSWER_NOTIMP;
-	if (q->class != MSG_CLASS_IN && q->class != MSG_CLASS_CH &&
-	    q->class != MSG_CLASS_ANY)
+	if (q->class != MSG_CLASS_IN)
 		return MSG_ANSWER_NOTIMP;
-	return MSG_PLAIN;
+	return is_ambiguous(&q->name) ? MSG_ANSWER_REFUSED : MSG_PLAIN;
 }
 
 enum msg_verdict msg_parse_query(const uint8_t *msg, size_t len, struct msg_question *q)
@@ -109,6 +122,7 @@ enum msg_rcode msg_verdict_rcode(enum msg_verdict v)
 	static const enum msg_rcode rcodes[] = {
 		[MSG_ANSWER_FORMERR] = MSG_FORMERR,
 		[MSG_ANSWER_NOTIMP] = MSG_NOTIMP,
+		[MSG_ANSWER_REFUSED] = MSG_REFUSED,
 		[MSG_ANSWER_BADVERS] = MSG_BADVERS,
 	};
 

@@ -39,10 +39,14 @@ enum {
 enum {
 	MSG_TYPE_A = 1,
 	MSG_TYPE_CNAME = 5,
+	MSG_TYPE_SOA = 6,
 	MSG_TYPE_PTR = 12,
 	MSG_TYPE_AAAA = 28,
 	MSG_TYPE_DNAME = 39,
 	MSG_TYPE_OPT = 41,
+	MSG_TYPE_RRSIG = 46,
+	MSG_TYPE_NSEC = 47,
+	MSG_TYPE_NSEC3 = 50,
 	MSG_TYPE_SVCB = 64,
 	MSG_TYPE_HTTPS = 65,
 	MSG_TYPE_ANY = 255,
@@ -64,6 +68,8 @@ enum msg_rcode {
 /* Extended DNS Errors: the EDNS option (RFC 8914 2) and those codes that we give (4). */
 enum {
 	MSG_OPTION_EDE = 15,
+	MSG_EDE_BLOCKED = 15,
+	MSG_EDE_PROHIBITED = 18,
 	MSG_EDE_NO_REACHABLE_AUTHORITY = 22,
 	MSG_EDE_NETWORK_ERROR = 23,
 };
@@ -84,11 +90,12 @@ enum msg_verdict {
 	MSG_DROP,	    /* not a query at all: no answer may be given */
 	MSG_ANSWER_FORMERR, /* answer with msg_reply() and this rcode; *q has what was read */
 	MSG_ANSWER_NOTIMP,
+	MSG_ANSWER_REFUSED,
 	MSG_ANSWER_BADVERS,
 };
 
 /* Takes a child's query apart, strictly: one question, no compression in its name, nothing
- * beside it but at most one OPT, no byte left over. */
+ * beside it but at most one OPT, no byte left over, no dot or NUL in a label, class IN. */
 enum msg_verdict msg_parse_query(const uint8_t *msg, size_t len, struct msg_question *q);
 /* The rcode of an MSG_ANSWER_…; the verdict must be one. */
 enum msg_rcode msg_verdict_rcode(enum msg_verdict v);

@@ -9,6 +9,7 @@ check_PROGRAMS += \
 	tests/unit/dns/test_resolver_life \
 	$(NULL)
 
+tests_unit_dns_test_msg_SOURCES = tests/unit/dns/test_msg.c tests/unit/dns/queries.h
 world_sources = tests/unit/dns/upstream.c tests/unit/dns/upstream.h \
 	tests/unit/dns/world.c tests/unit/dns/world.h
 tests_unit_dns_test_resolver_SOURCES = tests/unit/dns/test_resolver.c $(world_sources)
