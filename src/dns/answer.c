@@ -15,6 +15,12 @@
  * upstream volunteers about other names is none of the child's business, and names must not
  * be learned from it.
  *
+ * What the child must not have is kept back on the way (struct answer_gate), so there is no
+ * second parser that could see another message. Addresses stand in A and AAAA records of all
+ * sections and in the hints of service bindings. What is left no longer carries AD: it isn't
+ * what was signed. Names are learned from the message that has been written, which is the one
+ * the child sees.
+ *
  * Cost is linear in the message: hostile answers of 64 KiB take some milliseconds.
  */
 #include "dns/answer.h"
@@ -24,11 +30,11 @@
 
 #include "base/util.h"
 #include "dns/octets.h"
+#include "dns/svcb.h"
 #include "dns/writer.h"
 
 #define RECORD_FIXED 10 /* type, class, TTL, data length: RFC 1035 3.2.1 */
 #define CHAIN_MAX 17	/* the name asked and 16 aliases, as resolvers follow them */
-#define TYPE_RRSIG 46
 
 /*
  * The data of the types that hold names: a digit is so many octets, 'N' a name that may be
@@ -45,7 +51,7 @@ static const struct layout {
 	{ 3, 0, "N" },			       /* MD, 3.3.4 */
 	{ 4, 0, "N" },			       /* MF, 3.3.5 */
 	{ MSG_TYPE_CNAME, 0, "N" },	       /* 3.3.1 */
-	{ 6, 0, "NN992" },		       /* SOA, 3.3.13 */
+	{ MSG_TYPE_SOA, 0, "NN992" },	       /* 3.3.13 */
 	{ 7, 0, "N" },			       /* MB, 3.3.3 */
 	{ 8, 0, "N" },			       /* MG, 3.3.6 */
 	{ 9, 0, "N" },			       /* MR, 3.3.8 */
@@ -63,8 +69,8 @@ static const struct layout {
 	{ 35, 0, "4sssn" },		       /* NAPTR, RFC 3403 4.1 */
 	{ 36, 0, "2n" },		       /* KX, RFC 2230 3.1 */
 	{ MSG_TYPE_DNAME, 0, "n" },	       /* RFC 6672 2.1 */
-	{ TYPE_RRSIG, 0, "99n*" },	       /* RFC 4034 3.1 */
-	{ 47, 0, "n*" },		       /* NSEC, RFC 4034 4.1 */
+	{ MSG_TYPE_RRSIG, 0, "99n*" },	       /* RFC 4034 3.1 */
+	{ MSG_TYPE_NSEC, 0, "n*" },	       /* RFC 4034 4.1 */
 };
 
 void answer_walk_init(struct answer_walk *w, const uint8_t *msg, size_t len)
@@ -148,6 +154,7 @@ bool answer_lacks_opt(const uint8_t *msg, size_t len)
 /* The name asked for and where its CNAMEs lead. */
 struct chain {
 	struct name names[CHAIN_MAX];
+	uint32_t ttl_s[CHAIN_MAX]; /* of the aliases up to it, the least */
 	int count;
 };
 
@@ -158,19 +165,22 @@ static void chain_follow(struct chain *c, const struct msg_question *q,
 	struct answer_record r;
 
 	c->names[0] = q->name;
+	c->ttl_s[0] = UINT32_MAX;
 	c->count = 1;
 	answer_walk_init(&w, msg, len);
 	while (c->count < CHAIN_MAX && answer_walk_next(&w, &r) &&
 	       r.section == ANSWER_ANSWER)
 		if (name_eq(&r.owner, &c->names[c->count - 1]) &&
-		    answer_cname(&w, &r, &c->names[c->count]))
+		    answer_cname(&w, &r, &c->names[c->count])) {
+			c->ttl_s[c->count] = MIN(c->ttl_s[c->count - 1], r.ttl_s);
 			c->count++;
+		}
 }
 
 static bool chain_owns(const struct chain *c, const struct answer_record *r)
 {
 	/* A DNAME stands above the names that it redirects, and so does its signature. */
-	bool above = r->type == MSG_TYPE_DNAME || r->type == TYPE_RRSIG;
+	bool above = r->type == MSG_TYPE_DNAME || r->type == MSG_TYPE_RRSIG;
 
 	for (int i = 0; i < c->count; i++)
 		if (name_eq(&r->owner, &c->names[i]) ||
@@ -292,54 +302,223 @@ static void read_opt(struct opt *opt, const struct answer_walk *w,
 	}
 }
 
-/* Copies what the child may have. False when the message is malformed. */
-static bool copy_records(struct writer *out, const struct msg_question *q,
-			 const uint8_t *msg, size_t len, struct opt *opt)
+/* One answer being written. */
+struct copy {
+	struct writer out;
+	const struct answer_gate *gate; /* or NULL */
+	struct chain chain;
+	struct opt opt;
+	uint16_t counts[ANSWER_SECTIONS];
+	bool any_stripped;
+	bool address_given, address_kept_back; /* in the answer section */
+};
+
+/* Whether the gate lets the name asked for be an alias of all that it leads to. */
+static bool chain_passes(const struct copy *c)
 {
-	uint16_t counts[ANSWER_SECTIONS] = { 0 };
+	const struct answer_gate *gate = c->gate;
+
+	if (!gate || !gate->follows)
+		return true;
+	for (int i = 1; i < c->chain.count; i++) {
+		if (gate->follows(gate->ctx, &c->chain.names[i]))
+			continue;
+		if (gate->stripped)
+			gate->stripped(gate->ctx, NULL, &c->chain.names[i]);
+		return false;
+	}
+	return true;
+}
+
+/* An empty answer's authority section: how long it holds, and its proof (RFC 2308 3, RFC 4035
+ * 3.1.3). */
+static bool proves_absence(const struct answer_record *r)
+{
+	return r->section == ANSWER_AUTHORITY &&
+	       (r->type == MSG_TYPE_SOA || r->type == MSG_TYPE_NSEC ||
+		r->type == MSG_TYPE_NSEC3 || r->type == MSG_TYPE_RRSIG);
+}
+
+static bool is_wanted(const struct copy *c, const struct answer_record *r)
+{
+	if (r->section == ANSWER_ANSWER)
+		return chain_owns(&c->chain, r);
+	return !c->gate || !c->gate->answers_only || proves_absence(r);
+}
+
+/* Whether the gate keeps the record back, as an address that the child must not have. */
+static bool keep_back(struct copy *c, const struct answer_walk *w,
+		      const struct answer_record *r)
+{
+	bool in_answer = r->section == ANSWER_ANSWER;
+	struct addr addr;
+
+	if (!c->gate || !c->gate->admits || !answer_address(w, r, &addr))
+		return false;
+	if (c->gate->admits(c->gate->ctx, &addr)) {
+		c->address_given |= in_answer;
+		return false;
+	}
+	if (c->gate->stripped)
+		c->gate->stripped(c->gate->ctx, &addr, NULL);
+	c->any_stripped = true;
+	c->address_kept_back |= in_answer;
+	return true;
+}
+
+static bool is_binding(const struct answer_record *r)
+{
+	return r->class == MSG_CLASS_IN &&
+	       (r->type == MSG_TYPE_SVCB || r->type == MSG_TYPE_HTTPS);
+}
+
+enum copied {
+	COPIED,
+	COPIED_NOTHING, /* kept back */
+	COPIED_MALFORMED,
+};
+
+static enum copied copy_binding(struct copy *c, const struct answer_walk *w,
+				const struct answer_record *r)
+{
+	const uint8_t *data = w->msg + r->rdata;
+	enum svcb_rest rest = svcb_judge(data, r->rdata_len, c->gate);
+	size_t rdata;
+
+	c->any_stripped |= rest == SVCB_LESS || rest == SVCB_NOTHING;
+	if (rest == SVCB_MALFORMED)
+		return COPIED_MALFORMED;
+	if (rest == SVCB_NOTHING)
+		return COPIED_NOTHING;
+	rdata = writer_record(&c->out, &r->owner, r->type, r->class, r->ttl_s);
+	svcb_write(&c->out, data, r->rdata_len, c->gate);
+	if (!writer_record_end(&c->out, rdata))
+		c->out.full = true;
+	return COPIED;
+}
+
+static enum copied copy_passing(struct copy *c, const struct answer_walk *w,
+				const struct answer_record *r)
+{
+	if (keep_back(c, w, r))
+		return COPIED_NOTHING;
+	if (c->gate && is_binding(r))
+		return copy_binding(c, w, r);
+	return copy_record(&c->out, w, r) ? COPIED : COPIED_MALFORMED;
+}
+
+/* Copies what the child may have. False when the message is malformed. */
+static bool copy_records(struct copy *c, const uint8_t *msg, size_t len)
+{
 	struct set set = { .type = 0 };
 	struct answer_walk w;
 	struct answer_record r;
-	struct chain chain;
 	bool full = false;
 
-	chain_follow(&chain, q, msg, len);
 	answer_walk_init(&w, msg, len);
 	while (answer_walk_next(&w, &r)) {
-		size_t start = out->len;
+		size_t start = c->out.len;
 
 		if (r.type == MSG_TYPE_OPT) {
-			read_opt(opt, &w, &r);
+			read_opt(&c->opt, &w, &r);
 			continue;
 		}
-		if (full || (r.section == ANSWER_ANSWER && !chain_owns(&chain, &r)))
+		if (full || !is_wanted(c, &r))
 			continue;
-		set_enter(&set, &r, start, counts[r.section]);
-		if (!copy_record(out, &w, &r))
+		set_enter(&set, &r, start, c->counts[r.section]);
+		switch (copy_passing(c, &w, &r)) {
+		case COPIED_MALFORMED:
 			return false;
-		full = out->full;
+		case COPIED_NOTHING:
+			continue;
+		case COPIED:
+			break;
+		}
+		full = c->out.full;
 		if (full)
-			give_up(out, r.section, &set, start, counts);
+			give_up(&c->out, r.section, &set, start, c->counts);
 		else
-			counts[r.section]++;
+			c->counts[r.section]++;
 	}
 	for (int i = 0; i < ANSWER_SECTIONS; i++)
-		writer_set_count(out, 1 + i, counts[i]);
+		writer_set_count(&c->out, 1 + i, c->counts[i]);
 	return !w.malformed;
 }
 
 ssize_t answer_reencode(const struct msg_question *q, const uint8_t *msg, size_t len,
-			uint8_t *out, size_t max)
+			const struct answer_gate *gate, uint8_t *out, size_t max)
 {
-	struct writer w;
-	struct opt opt = { .ede = MSG_NO_EDE };
+	struct copy c = { .gate = gate, .opt = { .ede = MSG_NO_EDE } };
 
 	if (len < MSG_HEADER)
 		return -EBADMSG;
-	writer_init(&w, q, octets_u16(msg + 2) & (MSG_AA | MSG_TC | MSG_RA | MSG_AD), out,
-		    max);
-	if (!copy_records(&w, q, msg, len, &opt))
+	chain_follow(&c.chain, q, msg, len);
+	writer_init(&c.out, q, octets_u16(msg + 2) & (MSG_AA | MSG_TC | MSG_RA | MSG_AD),
+		    out, max);
+	if (!copy_records(&c, msg, len))
 		return -EBADMSG;
-	return writer_finish(&w, q, opt.rcode_upper << 4 | msg_header_rcode(msg),
-			     opt.ede);
+	if (!chain_passes(&c) || (c.address_kept_back && !c.address_given))
+		return msg_reply(q, MSG_NOERROR, MSG_EDE_BLOCKED, out, max);
+	if (c.any_stripped)
+		writer_clear_flag(&c.out, MSG_AD);
+	return writer_finish(&c.out, q, c.opt.rcode_upper << 4 | msg_header_rcode(msg),
+			     c.opt.ede);
+}
+
+/* --- what was given --- */
+
+struct giving {
+	struct answer_found found;
+	void (*fn)(void *ctx, const struct answer_found *found);
+	void *ctx;
+};
+
+static void give(void *ctx, const struct addr *addr)
+{
+	struct giving *g = ctx;
+
+	g->found.addr = *addr;
+	g->fn(g->ctx, &g->found);
+}
+
+static bool is_whole(const uint8_t *msg, size_t len)
+{
+	struct answer_walk w;
+	struct answer_record r;
+
+	answer_walk_init(&w, msg, len);
+	while (answer_walk_next(&w, &r))
+		continue;
+	return !w.malformed;
+}
+
+void answer_each_address(const struct msg_question *q, const uint8_t *msg, size_t len,
+			 void (*fn)(void *ctx, const struct answer_found *found),
+			 void *ctx)
+{
+	struct giving g = { .fn = fn, .ctx = ctx };
+	struct chain chain;
+	struct answer_walk w;
+	struct answer_record r;
+	struct addr addr;
+	int i;
+
+	if (!is_whole(msg, len))
+		return;
+	chain_follow(&chain, q, msg, len);
+	answer_walk_init(&w, msg, len);
+	while (answer_walk_next(&w, &r) && r.section == ANSWER_ANSWER) {
+		if (r.type != q->type && q->type != MSG_TYPE_ANY)
+			continue;
+		for (i = 0; i < chain.count && !name_eq(&r.owner, &chain.names[i]); i++)
+			continue;
+		if (i == chain.count)
+			continue;
+		g.found.owner = &chain.names[i];
+		g.found.ttl_s = MIN(chain.ttl_s[i], r.ttl_s);
+		if (is_binding(&r))
+			svcb_each_hint(msg + r.rdata, r.rdata_len, give, &g);
+		else if (answer_address(&w, &r, &addr))
+			give(&g, &addr);
+	}
 }

@@ -50,13 +50,43 @@ bool answer_cname(const struct answer_walk *w, const struct answer_record *r,
 bool answer_lacks_opt(const uint8_t *msg, size_t len);
 
 /*
+ * What of an upstream's answer the child may have. The functions are pure: they may be asked
+ * twice. One that is NULL lets everything pass.
+ */
+struct answer_gate {
+	void *ctx;
+	bool (*admits)(void *ctx, const struct addr *addr);
+	/* Whether the name asked for may be an alias of this one. */
+	bool (*follows)(void *ctx, const struct name *alias);
+	/* Told once of each address and alias that is kept back; the other one is NULL. */
+	void (*stripped)(void *ctx, const struct addr *addr, const struct name *alias);
+	bool hides_ech;	   /* the keys that would hide a TLS name, RFC 9849 */
+	bool answers_only; /* of the other sections, what an empty answer is proven by */
+};
+
+/*
  * Writes the answer to q's child from an upstream's message, which msg_match_answer() has
  * accepted. Kept are the flags AA, AD, RA, the rcode and an Extended DNS Error's code, in the
  * answer section the records of the name asked for and of its chain of aliases, and the other
- * two sections whole but for OPT. Returns the length, or -EBADMSG when the message is malformed. What doesn't fit
- * into max (at least MSG_UDP_PLAIN) is cut at a record's end and TC set.
+ * two sections whole but for OPT; less what `gate` (or NULL) keeps back. An answer all of whose
+ * addresses are kept back, or that has come by a wrong alias, becomes an empty one with the
+ * error "Blocked". Returns the length, or -EBADMSG when the message is malformed. What doesn't
+ * fit into max (at least MSG_UDP_PLAIN) is cut at a record's end and TC set.
  */
 ssize_t answer_reencode(const struct msg_question *q, const uint8_t *msg, size_t len,
-			uint8_t *out, size_t max);
+			const struct answer_gate *gate, uint8_t *out, size_t max);
+
+/* An address that an answer gives for the name asked. */
+struct answer_found {
+	const struct name *owner; /* the name itself, or the last of its aliases */
+	struct addr addr;
+	uint32_t ttl_s; /* of the record and of the aliases that led to it, the least */
+};
+
+/* Calls fn for each address, hints of service bindings included, that msg gives of the types
+ * that q asks for; nothing is told of a message that is malformed. */
+void answer_each_address(const struct msg_question *q, const uint8_t *msg, size_t len,
+			 void (*fn)(void *ctx, const struct answer_found *found),
+			 void *ctx);
 
 #endif

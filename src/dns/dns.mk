@@ -14,6 +14,8 @@ childflow_lib_sources += \
 	src/dns/resolvconf.h \
 	src/dns/resolver.c \
 	src/dns/resolver.h \
+	src/dns/svcb.c \
+	src/dns/svcb.h \
 	src/dns/writer.c \
 	src/dns/writer.h \
 	$(NULL)

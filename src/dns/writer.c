@@ -126,6 +126,11 @@ void writer_set_flag(struct writer *w, uint16_t flag)
 	octets_put_u16(w->b + 2, octets_u16(w->b + 2) | flag);
 }
 
+void writer_clear_flag(struct writer *w, uint16_t flag)
+{
+	octets_put_u16(w->b + 2, octets_u16(w->b + 2) & ~flag);
+}
+
 void writer_set_count(struct writer *w, int section, uint16_t n)
 {
 	octets_put_u16(w->b + 4 + 2 * section, n);

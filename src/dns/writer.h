@@ -51,6 +51,7 @@ bool writer_record_end(struct writer *w, size_t rdata);
  * their names could point into what is gone. */
 void writer_cut(struct writer *w, size_t len);
 void writer_set_flag(struct writer *w, uint16_t flag);
+void writer_clear_flag(struct writer *w, uint16_t flag);
 /* Sets a section's record count: 1 answer, 2 authority, 3 additional. */
 void writer_set_count(struct writer *w, int section, uint16_t n);
 

@@ -10,6 +10,15 @@
  * A question to one of the gateway's addresses goes to the host's resolvers. One to another
  * address is asked of that address, unless --dns says who is to be asked.
  *
+ * A question is egress: its name can carry data. So the rules are asked before anybody else,
+ * hosts file included, and a name that may not be asked gets an empty answer at once: the
+ * child's programs take that for "no such address" and don't try elsewhere. Answers pass a
+ * gate (struct answer_gate), because a name that is allowed may still lead to an address that
+ * isn't. Names are learned from what the child was given, and only when a server of ours said
+ * so: one that the child has chosen could vouch for any address.
+ *
+ * Not learned: what the hosts file says.
+ *
  * The child is always answered: SERVFAIL when no server did.
  */
 #include "flow/dns.h"
@@ -92,13 +101,132 @@ static bool is_ours(const struct nameserver *svc, const struct addr *to)
 	       addr_eq(to, &svc->deps.own[1]);
 }
 
+/* --- what the rules say --- */
+
+static void refused(const struct nameserver_ask *ask, enum nameserver_refusal why,
+		    const struct addr *addr, const char *alias)
+{
+	const struct nameserver_rules *rules = &ask->svc->deps.rules;
+
+	if (rules->refused)
+		rules->refused(rules->ctx,
+			       &(struct nameserver_refused){ .why = why,
+							     .who = &ask->who,
+							     .q = &ask->q,
+							     .addr = addr,
+							     .alias = alias });
+}
+
+static enum nameserver_standing standing(const struct nameserver_rules *rules,
+					 const struct name *name)
+{
+	char text[NAME_TEXT_MAX];
+	struct name lower = name_lower(name);
+
+	return rules->standing ? rules->standing(rules->ctx, name_to_text(&lower, text)) :
+				 NAMESERVER_UNNAMED;
+}
+
+static enum nameserver_class class_of(const struct nameserver_rules *rules,
+				      const struct addr *addr)
+{
+	return rules->classify ? rules->classify(rules->ctx, addr) : NAMESERVER_PUBLIC;
+}
+
+/* Why q may not be asked, as an Extended DNS Error; MSG_NO_EDE if it may. */
+static int judge_question(const struct nameserver_ask *ask)
+{
+	const struct nameserver_rules *rules = &ask->svc->deps.rules;
+	enum nameserver_standing s;
+
+	if (rules->offline) {
+		refused(ask, NAMESERVER_REFUSED_OFFLINE, NULL, NULL);
+		return MSG_EDE_PROHIBITED;
+	}
+	s = standing(rules, &ask->q.name);
+	if (s == NAMESERVER_DENIED) {
+		refused(ask, NAMESERVER_REFUSED_DENIED, NULL, NULL);
+		return MSG_EDE_BLOCKED;
+	}
+	if (s == NAMESERVER_UNNAMED && rules->only_allowed_asked) {
+		refused(ask, NAMESERVER_REFUSED_UNNAMED, NULL, NULL);
+		return MSG_EDE_PROHIBITED;
+	}
+	return MSG_NO_EDE;
+}
+
+static bool gate_admits(void *ctx, const struct addr *addr)
+{
+	const struct nameserver_ask *ask = ctx;
+	const struct nameserver_rules *rules = &ask->svc->deps.rules;
+	enum nameserver_class class = class_of(rules, addr);
+
+	return class == NAMESERVER_PUBLIC ||
+	       (class == NAMESERVER_PRIVATE && !rules->strips_private);
+}
+
+static bool gate_follows(void *ctx, const struct name *alias)
+{
+	const struct nameserver_ask *ask = ctx;
+
+	return standing(&ask->svc->deps.rules, alias) != NAMESERVER_DENIED;
+}
+
+static void gate_stripped(void *ctx, const struct addr *addr, const struct name *alias)
+{
+	char text[NAME_TEXT_MAX];
+
+	if (addr)
+		refused(ctx, NAMESERVER_STRIPPED_ADDRESS, addr, NULL);
+	else
+		refused(ctx, NAMESERVER_STRIPPED_ALIAS, NULL, name_to_text(alias, text));
+}
+
+static ssize_t pass_gate(struct nameserver_ask *ask, const uint8_t *msg, size_t len,
+			 uint8_t *out, size_t max)
+{
+	const struct nameserver_rules *rules = &ask->svc->deps.rules;
+	struct answer_gate gate = {
+		.ctx = ask,
+		.admits = gate_admits,
+		.follows = gate_follows,
+		.stripped = gate_stripped,
+		.hides_ech = rules->names_rule,
+		.answers_only = rules->names_rule,
+	};
+
+	return answer_reencode(&ask->q, msg, len, &gate, out, max);
+}
+
+static void learn_one(void *ctx, const struct answer_found *found)
+{
+	const struct nameserver_ask *ask = ctx;
+	const struct nameserver_deps *deps = &ask->svc->deps;
+	char text[NAME_TEXT_MAX];
+
+	/* Whoever runs a name that an allowed one is an alias of must not open our network. */
+	if (deps->rules.only_allowed_private &&
+	    class_of(&deps->rules, &found->addr) == NAMESERVER_PRIVATE &&
+	    standing(&deps->rules, found->owner) != NAMESERVER_ALLOWED)
+		return;
+	names_learn(deps->names, &found->addr, name_to_text(&ask->q.name, text),
+		    found->ttl_s, uv_now(deps->loop));
+}
+
+static void learn(struct nameserver_ask *ask, const uint8_t *answer, size_t len)
+{
+	if (ask->svc->deps.names && is_ours(ask->svc, &ask->who.to.addr))
+		answer_each_address(&ask->q, answer, len, learn_one, ask);
+}
+
+/* --- asking --- */
+
 static void on_upstream(void *ctx, const uint8_t *msg, size_t len)
 {
 	struct nameserver_ask *ask = ctx;
 	struct nameserver *svc = ask->svc;
 	size_t max = answer_max(&ask->who, &ask->q);
-	ssize_t n = msg ? answer_reencode(&ask->q, msg, len, svc->answer, max) :
-			  -ETIMEDOUT;
+	ssize_t n = msg ? pass_gate(ask, msg, len, svc->answer, max) : -ETIMEDOUT;
 	nameserver_fn done = ask->done;
 	void *done_ctx = ask->ctx;
 
@@ -107,26 +235,24 @@ static void on_upstream(void *ctx, const uint8_t *msg, size_t len)
 			      msg ? MSG_EDE_NETWORK_ERROR :
 				    MSG_EDE_NO_REACHABLE_AUTHORITY,
 			      svc->answer, max);
+	else
+		learn(ask, svc->answer, n);
 	tell(svc, EVENT_DNS_ANSWER, &ask->who, &ask->q, msg_header_rcode(svc->answer));
 	free(ask);
 	done(done_ctx, svc->answer, n);
 }
 
-static struct nameserver_ask *ask_upstream(struct nameserver *svc,
-					   const struct nameserver_client *who,
-					   const struct msg_question *q,
-					   nameserver_fn done, void *ctx)
+static struct nameserver_ask *ask_upstream(const struct nameserver_ask *want)
 {
-	struct nameserver_ask *ask = calloc(1, sizeof(*ask));
+	struct nameserver *svc = want->svc;
+	struct nameserver_ask *ask = malloc(sizeof(*ask));
 
 	if (!ask)
 		return NULL;
-	*ask = (struct nameserver_ask){
-		.svc = svc, .who = *who, .q = *q, .done = done, .ctx = ctx
-	};
-	ask->upstream = resolver_ask(svc->deps.resolver, q,
-				     is_ours(svc, &who->to.addr) ? NULL : &who->to,
-				     on_upstream, ask);
+	*ask = *want;
+	ask->upstream = resolver_ask(
+		svc->deps.resolver, &ask->q,
+		is_ours(svc, &ask->who.to.addr) ? NULL : &ask->who.to, on_upstream, ask);
 	if (!ask->upstream) {
 		free(ask);
 		return NULL;
@@ -134,35 +260,49 @@ static struct nameserver_ask *ask_upstream(struct nameserver *svc,
 	return ask;
 }
 
+/* Answers without anybody's help. Returns the length, or 0 when upstream has to be asked. */
+static size_t answer_at_once(const struct nameserver_ask *ask, enum msg_verdict v,
+			     size_t max)
+{
+	struct nameserver *svc = ask->svc;
+	int ede;
+
+	if (v != MSG_PLAIN)
+		return msg_reply(&ask->q, msg_verdict_rcode(v), MSG_NO_EDE, svc->answer,
+				 max);
+	ede = judge_question(ask);
+	if (ede != MSG_NO_EDE)
+		return msg_reply(&ask->q, MSG_NOERROR, ede, svc->answer, max);
+	return svc->deps.hosts ?
+		       hosts_answer(svc->deps.hosts, &ask->q, svc->answer, max) :
+		       0;
+}
+
 struct nameserver_ask *nameserver_ask(struct nameserver *svc,
 				      const struct nameserver_client *who,
 				      const uint8_t *query, size_t len,
 				      nameserver_fn done, void *ctx)
 {
-	struct msg_question q;
-	enum msg_verdict v = msg_parse_query(query, len, &q);
+	struct nameserver_ask want = { .svc = svc, .who = *who, .done = done, .ctx = ctx };
+	enum msg_verdict v = msg_parse_query(query, len, &want.q);
 	struct nameserver_ask *ask;
-	size_t max, n = 0;
+	size_t max, n;
 
 	if (v == MSG_DROP) {
 		done(ctx, NULL, 0);
 		return NULL;
 	}
-	tell(svc, EVENT_DNS_QUERY, who, &q, 0);
-	max = answer_max(who, &q);
-	if (v != MSG_PLAIN) {
-		n = msg_reply(&q, msg_verdict_rcode(v), MSG_NO_EDE, svc->answer, max);
-	} else {
-		if (svc->deps.hosts)
-			n = hosts_answer(svc->deps.hosts, &q, svc->answer, max);
-		ask = n ? NULL : ask_upstream(svc, who, &q, done, ctx);
+	tell(svc, EVENT_DNS_QUERY, who, &want.q, 0);
+	max = answer_max(who, &want.q);
+	n = answer_at_once(&want, v, max);
+	if (!n) {
+		ask = ask_upstream(&want);
 		if (ask)
 			return ask;
-		if (!n)
-			n = msg_reply(&q, MSG_SERVFAIL, MSG_EDE_NETWORK_ERROR,
-				      svc->answer, max);
+		n = msg_reply(&want.q, MSG_SERVFAIL, MSG_EDE_NETWORK_ERROR, svc->answer,
+			      max);
 	}
-	tell(svc, EVENT_DNS_ANSWER, who, &q, msg_header_rcode(svc->answer));
+	tell(svc, EVENT_DNS_ANSWER, who, &want.q, msg_header_rcode(svc->answer));
 	done(ctx, svc->answer, n);
 	return NULL;
 }

@@ -6,6 +6,7 @@
 
 #include "base/channel.h"
 #include "dns/hosts.h"
+#include "dns/names.h"
 #include "dns/resolver.h"
 #include "event/event.h"
 
@@ -14,6 +15,56 @@
 struct nameserver;
 struct nameserver_ask;
 
+/* Who asks, and of whom. */
+struct nameserver_client {
+	uint8_t protocol; /* IPPROTO_UDP or IPPROTO_TCP */
+	struct endpoint child, to;
+};
+
+/* What the rules say of a name. */
+enum nameserver_standing {
+	NAMESERVER_UNNAMED, /* nothing */
+	NAMESERVER_DENIED,
+	NAMESERVER_ALLOWED,
+};
+
+enum nameserver_class {
+	NAMESERVER_PUBLIC,
+	NAMESERVER_PRIVATE, /* RFC 1918, unique local, the host's own */
+	NAMESERVER_NEVER,   /* loopback, link-local, metadata, unspecified, multicast */
+};
+
+enum nameserver_refusal {
+	NAMESERVER_REFUSED_OFFLINE,
+	NAMESERVER_REFUSED_DENIED,
+	NAMESERVER_REFUSED_UNNAMED,
+	NAMESERVER_STRIPPED_ADDRESS,
+	NAMESERVER_STRIPPED_ALIAS,
+};
+
+/* What was kept from the child. */
+struct nameserver_refused {
+	enum nameserver_refusal why;
+	const struct nameserver_client *who;
+	const struct msg_question *q;
+	const struct addr *addr; /* NAMESERVER_STRIPPED_ADDRESS, else NULL */
+	const char *alias;	 /* NAMESERVER_STRIPPED_ALIAS, else NULL */
+};
+
+/* The rules as far as DNS goes. All zero: everything is asked, and every answer given. Names
+ * are in lower case and presentation format; the functions are pure, and may be NULL. */
+struct nameserver_rules {
+	void *ctx;
+	enum nameserver_standing (*standing)(void *ctx, const char *name);
+	enum nameserver_class (*classify)(void *ctx, const struct addr *addr);
+	void (*refused)(void *ctx, const struct nameserver_refused *refused);
+	bool offline;		   /* nothing is asked */
+	bool only_allowed_asked;   /* a name that no rule allows is not asked */
+	bool only_allowed_private; /* nor learned, when its address is private */
+	bool strips_private;
+	bool names_rule; /* there are domain rules: no key that hides a name, no extras */
+};
+
 struct nameserver_deps {
 	uv_loop_t *loop;
 	struct events *events;
@@ -21,6 +72,8 @@ struct nameserver_deps {
 	const struct hosts *hosts; /* or NULL */
 	struct addr own[2];	   /* the gateway's addresses */
 	bool ask_only_ours;	   /* our servers, whichever address the child asks */
+	struct names *names;	   /* is told what our servers answered; or NULL */
+	struct nameserver_rules rules;
 };
 
 /* NULL without memory. */
@@ -29,12 +82,6 @@ struct nameserver *nameserver_new(const struct nameserver_deps *deps);
  * nameserver_free() when the loop has run. */
 void nameserver_close(struct nameserver *svc);
 void nameserver_free(struct nameserver *svc);
-
-/* Who asks, and of whom. */
-struct nameserver_client {
-	uint8_t protocol; /* IPPROTO_UDP or IPPROTO_TCP */
-	struct endpoint child, to;
-};
 
 /* The answer, valid in the call only; len 0 when none may be given. */
 typedef void (*nameserver_fn)(void *ctx, const uint8_t *answer, size_t len);

@@ -1,14 +1,17 @@
 /*
  * The two parsers of src/dns that read what others wrote. The first byte says which: even,
  * a child's query; odd, an upstream's answer. The second byte holds what the other side
- * would choose: EDNS, DO, a small or a large buffer.
+ * would choose: EDNS, DO, a small or a large buffer, and what the gate keeps back. Names are
+ * learned from each answer that is given.
  */
 #include <stdint.h>
 #include <string.h>
 
 #include "base/util.h"
 #include "dns/answer.h"
+#include "dns/names.h"
 #include "dns/octets.h"
+#include "dns/svcb.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -115,6 +118,75 @@ static void check_content(const uint8_t *in, size_t in_len, const uint8_t *out,
 	}
 }
 
+static bool admits(void *ctx, const struct addr *a)
+{
+	(void)ctx;
+	return a->b[15] & 1;
+}
+
+static bool follows(void *ctx, const struct name *alias)
+{
+	(void)ctx;
+	return alias->len != 7;
+}
+
+static void check_admitted(void *ctx, const struct addr *a)
+{
+	CHECK(admits(ctx, a));
+}
+
+static void learn(void *ctx, const struct answer_found *found)
+{
+	static uint64_t now_ms;
+	const char *known[NAMES_PER_ADDRESS];
+	char text[NAME_TEXT_MAX];
+	size_t n;
+
+	CHECK(admits(NULL, &found->addr));
+	name_to_text(found->owner, text);
+	now_ms += found->ttl_s;
+	CHECK(names_learn(ctx, &found->addr, text, found->ttl_s, now_ms));
+	CHECK(names_resolved(ctx, &found->addr, text, now_ms));
+	n = names_of(ctx, &found->addr, now_ms, known);
+	CHECK(n && n <= NAMES_PER_ADDRESS && !strcmp(known[n - 1], text));
+	CHECK(names_count(ctx) <= 32);
+}
+
+static void check_gate(const struct msg_question *q, const uint8_t *data, size_t size,
+		       uint8_t choice, size_t max)
+{
+	static uint8_t out[MSG_MAX], again[MSG_MAX];
+	static struct names *names;
+	struct answer_gate gate = { .admits = admits,
+				    .follows = follows,
+				    .hides_ech = choice & 8,
+				    .answers_only = choice & 16 };
+	ssize_t n = answer_reencode(q, data, size, &gate, out, max);
+	struct answer_walk w;
+	struct answer_record r;
+	struct addr addr;
+
+	if (n < 0)
+		return;
+	check_well_formed(out, n);
+	answer_walk_init(&w, out, n);
+	while (answer_walk_next(&w, &r)) {
+		if (answer_address(&w, &r, &addr))
+			CHECK(admits(NULL, &addr));
+		if (r.class != MSG_CLASS_IN ||
+		    (r.type != MSG_TYPE_SVCB && r.type != MSG_TYPE_HTTPS))
+			continue;
+		svcb_each_hint(out + r.rdata, r.rdata_len, check_admitted, NULL);
+		CHECK(svcb_judge(out + r.rdata, r.rdata_len, &gate) == SVCB_WHOLE);
+	}
+	CHECK(answer_reencode(q, out, n, &gate, again, max) == n);
+	CHECK(!memcmp(out, again, n));
+	if (!names)
+		names = names_new(32, 1);
+	CHECK(names);
+	answer_each_address(q, out, n, learn, names);
+}
+
 static void check_answer(const uint8_t *data, size_t size, uint8_t choice)
 {
 	static uint8_t out[MSG_MAX], again[MSG_MAX];
@@ -129,15 +201,16 @@ static void check_answer(const uint8_t *data, size_t size, uint8_t choice)
 	q.name = name_lower(&q.asked);
 	q.type = octets_u16(data + off);
 	q.class = octets_u16(data + off + 2);
-	n = answer_reencode(&q, data, size, out, max);
+	n = answer_reencode(&q, data, size, NULL, out, max);
 	if (n < 0)
 		return;
 	CHECK((size_t)n <= max);
 	check_well_formed(out, n);
 	check_content(data, size, out, n);
 	/* What we write needs no rewriting. */
-	CHECK(answer_reencode(&q, out, n, again, max) == n);
+	CHECK(answer_reencode(&q, out, n, NULL, again, max) == n);
 	CHECK(!memcmp(out, again, n));
+	check_gate(&q, data, size, choice, max);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,5 +1,6 @@
 check_PROGRAMS += \
 	tests/unit/dns/test_answer \
+	tests/unit/dns/test_gate \
 	tests/unit/dns/test_hosts \
 	tests/unit/dns/test_msg \
 	tests/unit/dns/test_name \

@@ -69,7 +69,7 @@ static ssize_t reencode(const struct msg_question *q, const struct upstream *u,
 	ssize_t n;
 
 	memcpy(in, u->b, u->len);
-	n = answer_reencode(q, in, u->len, tmp, max);
+	n = answer_reencode(q, in, u->len, NULL, tmp, max);
 	if (n > 0)
 		memcpy(out, tmp, n);
 	return n;
@@ -345,7 +345,8 @@ static void test_malformed(void **state)
 				      rows[i].len),
 			     out, sizeof(out)) != -EBADMSG)
 			fail_msg("%s: was taken", rows[i].what);
-	assert_int_equal(answer_reencode(&q, (const uint8_t *)"123", 3, out, sizeof(out)),
+	assert_int_equal(answer_reencode(&q, (const uint8_t *)"123", 3, NULL, out,
+					 sizeof(out)),
 			 -EBADMSG);
 	/* What stands behind the last record is dropped. */
 	assert_int_equal(
