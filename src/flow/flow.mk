@@ -3,10 +3,16 @@ childflow_lib_sources += \
 	src/flow/dns.h \
 	src/flow/flow.c \
 	src/flow/flow.h \
+	src/flow/nameport.c \
+	src/flow/nameport.h \
 	src/flow/outbox.c \
 	src/flow/outbox.h \
 	src/flow/pump.c \
 	src/flow/pump.h \
+	src/flow/sniff.c \
+	src/flow/sniff.h \
+	src/flow/sniff_http.c \
+	src/flow/sniff_tls.c \
 	src/flow/udp.c \
 	src/flow/udp.h \
 	$(NULL)
