@@ -97,7 +97,7 @@ static bool take_literal(struct text t, char *name)
 	if (text_len(&t) >= sizeof(text))
 		return false;
 	*(char *)mempcpy(text, t.at, text_len(&t)) = '\0';
-	if (!addr_parse(text, &addr) || strlen(text) != text_len(&t))
+	if (!addr_parse(text, &addr))
 		return false;
 	addr_format(&addr, name);
 	return true;

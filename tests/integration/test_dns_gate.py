@@ -121,7 +121,7 @@ def test_odd_queries_stay_inside(lab, sandbox, server, family):
     seen = sandbox("sh", "-c", script, input=lines)
     packets = lab.wire.since(mark)
     assert (seen.status, seen.err) == (0, ""), seen
-    got = dict(zip(ODD, seen.out.splitlines(), strict=True))
-    assert got == {what: f"{wanted} {wanted}" for what, (_, wanted) in ODD.items()}
     assert asked_on_the_wire(packets) == {FENCE[10:]}
     assert not [p for p in packets if p.target_port == 53 and p.flags & SYN]
+    got = dict(zip(ODD, seen.out.splitlines(), strict=True))
+    assert got == {what: f"{wanted} {wanted}" for what, (_, wanted) in ODD.items()}

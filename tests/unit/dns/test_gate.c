@@ -383,6 +383,9 @@ static void test_what_is_learned(void **state)
 	assert_string_equal(found_in(MSG_TYPE_A, &a), "");
 	a = PASS(&gate, MSG_TYPE_A, "\1\0\0", A("\1z\0", GOOD4));
 	assert_string_equal(found_in(MSG_TYPE_A, &a), "");
+	a = PASS(&gate, MSG_TYPE_A, "\1\0\0", A(WWW, GOOD4));
+	a.b[34] = 16; /* the owner is example.com now */
+	assert_string_equal(found_in(MSG_TYPE_A, &a), "");
 	/* Hints. */
 	a = PASS(&gate, MSG_TYPE_HTTPS, "\1\0\0",
 		 RECORD(WWW, "\x41", "\x23",
