@@ -244,9 +244,7 @@ static size_t build_syn(const struct conn *c, uint8_t out[static 40 + 28],
 /* lwIP takes "::" as a source to be chosen, and has none to choose. */
 static bool can_be_reset_from(const struct addr *remote)
 {
-	static const struct addr any;
-
-	return memcmp(remote->b, any.b, sizeof(any.b)) != 0;
+	return !addr_eq(remote, &(struct addr){ 0 });
 }
 
 /* With a listener the SYN makes a pcb, without one lwIP answers it by a reset. */

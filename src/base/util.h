@@ -10,6 +10,12 @@
 #include <sys/param.h> /* MIN, MAX */
 #include <unistd.h>
 
+/* ASCII only, whatever the locale. */
+static inline uint8_t ascii_lower(uint8_t c)
+{
+	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+}
+
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 

@@ -35,10 +35,8 @@ static bool is_ascii(const char *text)
 
 static void to_lower(char *text)
 {
-	for (; *text; text++) {
-		if (*text >= 'A' && *text <= 'Z')
-			*text += 'a' - 'A';
-	}
+	for (; *text; text++)
+		*text = ascii_lower(*text);
 }
 
 /* What is wrong with a name in ASCII, or NULL. */

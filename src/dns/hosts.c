@@ -169,7 +169,7 @@ static char *copy_lower(const char *text, size_t len)
 	if (!copy)
 		return NULL;
 	for (size_t i = 0; i < len; i++)
-		copy[i] = text[i] ? name_lower_octet(text[i]) : ' ';
+		copy[i] = text[i] ? ascii_lower(text[i]) : ' ';
 	copy[len] = '\0';
 	return copy;
 }

@@ -182,7 +182,7 @@ enum msg_match msg_match_answer(const uint8_t *msg, size_t len,
 	    octets_u16(msg + 4) != 1)
 		return MSG_MISMATCH;
 	for (size_t i = 0; i < q->name.len; i++) {
-		if (name_lower_octet(name[i]) != q->name.b[i])
+		if (ascii_lower(name[i]) != q->name.b[i])
 			return MSG_MISMATCH;
 		if (name[i] != cased_octet(&q->name, i, case_bits))
 			match = MSG_MATCH_CASE;

@@ -77,7 +77,7 @@ bool name_read_plain(const uint8_t *msg, size_t len, size_t *off, struct name *o
 static bool octets_eq(const uint8_t *a, const uint8_t *b, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (name_lower_octet(a[i]) != name_lower_octet(b[i]))
+		if (ascii_lower(a[i]) != ascii_lower(b[i]))
 			return false;
 	return true;
 }
@@ -103,7 +103,7 @@ struct name name_lower(const struct name *n)
 	struct name out = { .len = n->len };
 
 	for (size_t i = 0; i < n->len; i++)
-		out.b[i] = name_lower_octet(n->b[i]);
+		out.b[i] = ascii_lower(n->b[i]);
 	return out;
 }
 
@@ -209,7 +209,7 @@ static int label_nibble(const uint8_t *label)
 
 	if (label[0] != 1)
 		return -1;
-	at = memchr(digits, name_lower_octet(label[1]), 16);
+	at = memchr(digits, ascii_lower(label[1]), 16);
 	return at ? at - digits : -1;
 }
 

@@ -40,12 +40,6 @@ const char *name_to_text(const struct name *n, char out[static NAME_TEXT_MAX]);
  * for. False when n isn't the whole of such a name. */
 bool name_to_addr(const struct name *n, struct addr *out);
 
-/* ASCII only, whatever the locale. */
-static inline uint8_t name_lower_octet(uint8_t c)
-{
-	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
-}
-
 static inline bool name_is_letter(uint8_t c)
 {
 	c |= 0x20;

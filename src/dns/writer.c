@@ -53,7 +53,7 @@ static bool stands_at(const struct writer *w, size_t off, const struct name *n, 
 static uint32_t hash_label(uint32_t hash, const uint8_t *label)
 {
 	for (int i = 0; i <= label[0]; i++)
-		hash = (hash ^ name_lower_octet(label[i])) * 16777619u;
+		hash = (hash ^ ascii_lower(label[i])) * 16777619u;
 	return hash;
 }
 

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/util.h"
+
 #define LABEL_MAX 63 /* RFC 1035 2.3.4 */
 
 static bool is_host_octet(uint8_t c)
@@ -18,7 +20,7 @@ bool sniff_take_name(const uint8_t *text, size_t len, char name[static SNIFF_NAM
 	if (!len || len >= SNIFF_NAME_MAX)
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		uint8_t c = text[i] >= 'A' && text[i] <= 'Z' ? text[i] | 0x20 : text[i];
+		uint8_t c = ascii_lower(text[i]);
 
 		if (c == '.' ? !label : !is_host_octet(c) || label == LABEL_MAX)
 			return false;

@@ -15,14 +15,9 @@
 
 #include "base/util.h"
 
-static uint8_t lower(uint8_t c)
-{
-	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
-}
-
 static uint32_t hash_octet(uint32_t hash, uint8_t c)
 {
-	return (hash ^ lower(c)) * 16777619u; /* FNV-1a */
+	return (hash ^ ascii_lower(c)) * 16777619u; /* FNV-1a */
 }
 
 #define HASH_START 2166136261u
@@ -49,7 +44,7 @@ static size_t length_of(const char *name)
 static bool same_octets(const char *a, const char *b, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (lower(a[i]) != lower(b[i]))
+		if (ascii_lower(a[i]) != ascii_lower(b[i]))
 			return false;
 	return true;
 }
@@ -186,10 +181,10 @@ bool domain_eq(const char *a, const char *b)
 
 static bool is_number(const char *label, size_t len)
 {
-	bool hex = len >= 2 && label[0] == '0' && lower(label[1]) == 'x';
+	bool hex = len >= 2 && label[0] == '0' && ascii_lower(label[1]) == 'x';
 
 	for (size_t i = hex ? 2 : 0; i < len; i++) {
-		uint8_t c = lower(label[i]);
+		uint8_t c = ascii_lower(label[i]);
 
 		if (!(c >= '0' && c <= '9') && !(hex && c >= 'a' && c <= 'f'))
 			return false;

@@ -15,7 +15,7 @@ tests_fuzz_fuzz_stack_SOURCES = tests/fuzz/fuzz_stack.c $(peer_sources)
 tests_fuzz_fuzz_stack_LDADD = $(fuzz_ldadd)
 fuzz_programs += tests/fuzz/fuzz_toml
 tests_fuzz_fuzz_toml_LDADD = $(fuzz_ldadd)
-EXTRA_DIST += tests/fuzz/corpus
+EXTRA_DIST += tests/fuzz/corpus tests/fuzz/fuzz.h
 
 if ENABLE_FUZZER
 noinst_PROGRAMS += $(fuzz_programs)

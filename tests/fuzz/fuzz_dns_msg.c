@@ -12,15 +12,7 @@
 #include "dns/names.h"
 #include "dns/octets.h"
 #include "dns/svcb.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Asserts are what this target lives by, with NDEBUG too. */
-#define CHECK(condition)                  \
-	do {                              \
-		if (!(condition))         \
-			__builtin_trap(); \
-	} while (0)
+#include "fuzz.h"
 
 static void check_well_formed(const uint8_t *msg, size_t len)
 {

@@ -17,17 +17,9 @@
 #include "config/load.h"
 #include "config/options.h"
 #include "config/value.h"
+#include "fuzz.h"
 
 #define WORDS_MAX 64
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Asserts are what this target lives by, with NDEBUG too. */
-#define CHECK(condition)                  \
-	do {                              \
-		if (!(condition))         \
-			__builtin_trap(); \
-	} while (0)
 
 static void check_explained(const struct error *err)
 {

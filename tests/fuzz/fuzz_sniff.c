@@ -9,15 +9,7 @@
 #include "base/addr.h"
 #include "base/util.h"
 #include "flow/sniff.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Asserts are what this target lives by, with NDEBUG too. */
-#define CHECK(condition)                  \
-	do {                              \
-		if (!(condition))         \
-			__builtin_trap(); \
-	} while (0)
+#include "fuzz.h"
 
 typedef enum sniff_result (*sniff_fn)(const uint8_t *b, size_t len,
 				      char name[static SNIFF_NAME_MAX]);

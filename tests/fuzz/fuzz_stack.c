@@ -11,11 +11,10 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "fuzz.h"
 #include "tests/unit/netif/peer.h"
 
 #define CONNS 8
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct fuzz_conn {
 	struct peer_conn c;

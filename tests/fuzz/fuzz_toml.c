@@ -10,14 +10,7 @@
 
 #include "base/util.h"
 #include "config/toml.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                  \
-	do {                              \
-		if (!(condition))         \
-			__builtin_trap(); \
-	} while (0)
+#include "fuzz.h"
 
 struct copy {
 	FILE *out;

@@ -105,10 +105,23 @@ static void read_answers(struct live *l)
 	}
 }
 
+/* Opens the connection of a child with this MSS. */
+static void establish(struct live *l, uint16_t mss)
+{
+	const uint8_t options[] = { 2, 4, mss >> 8, mss & 255, 1, 3, 3, SHIFT };
+
+	l->c.seq = FIRST_SEQ - 1;
+	peer_send(&p, &l->c, TH_SYN, options, sizeof(options), NULL, 0);
+	l->ch = attempt->ops->accept(attempt);
+	l->ch->up = &up;
+	l->ch->ctx = l;
+	read_answers(l);
+	peer_send(&p, &l->c, TH_ACK, NULL, 0, NULL, 0);
+	read_answers(l);
+}
+
 static int setup(void **state)
 {
-	static const uint8_t options[] = { 2, 4, 5, 180, 1, 3, 3, 7 };
-
 	(void)state;
 	memset(live, 0, sizeof(live));
 	peer_init(&p,
@@ -120,17 +133,10 @@ static int setup(void **state)
 
 		l->c = (struct peer_conn){ .port = 20000 + i,
 					   .remote_port = 80,
-					   .seq = FIRST_SEQ - 1,
 					   .window = 64000 };
 		assert_true(
 			addr_parse(i % 2 ? "203.0.113.7" : "2001:db8::7", &l->c.remote));
-		peer_send(&p, &l->c, TH_SYN, options, sizeof(options), NULL, 0);
-		l->ch = attempt->ops->accept(attempt);
-		l->ch->up = &up;
-		l->ch->ctx = l;
-		read_answers(l);
-		peer_send(&p, &l->c, TH_ACK, NULL, 0, NULL, 0);
-		read_answers(l);
+		establish(l, 1460);
 	}
 	return 0;
 }
@@ -217,7 +223,6 @@ static void a_stalled_remote_keeps_it_small(void **state)
 /* What stalled goes on at once, also when a segment is as large as a window of old. */
 static void a_large_segment_fits_a_reopened_window(void **state)
 {
-	static const uint8_t options[] = { 2, 4, 0xff, 0xc8, 1, 3, 3, 7 }; /* MSS 65480 */
 	struct live *l = &live[2];
 
 	(void)state;
@@ -226,14 +231,7 @@ static void a_large_segment_fits_a_reopened_window(void **state)
 	while (peer_next(&p))
 		;
 	l->c.port = 19999;
-	l->c.seq = FIRST_SEQ - 1;
-	peer_send(&p, &l->c, TH_SYN, options, sizeof(options), NULL, 0);
-	l->ch = attempt->ops->accept(attempt);
-	l->ch->up = &up;
-	l->ch->ctx = l;
-	read_answers(l);
-	peer_send(&p, &l->c, TH_ACK, NULL, 0, NULL, 0);
-	read_answers(l);
+	establish(l, 65480);
 	assert_true(push(l)); /* which tells the window, scaled */
 	assert_true(l->window >= 2 * 65480);
 	l->stalled = true;
