@@ -34,7 +34,8 @@ struct channel_ops {
 	void (*close)(struct channel *ch, int err);
 	/* Bytes taken by send() that the peer has not acknowledged yet. */
 	size_t (*unacked)(struct channel *ch);
-	/* How many bytes are worth reading for send(); after 0 on_drain() comes. */
+	/* How many bytes are worth reading for send(); after 0 on_drain() comes. Of a near
+	 * channel: it is the far one that asks before it reads. */
 	size_t (*room)(struct channel *ch);
 };
 

@@ -261,14 +261,6 @@ static void before_send(struct sock *s)
 	s->has_sent = true;
 }
 
-static size_t sock_room(struct channel *ch)
-{
-	struct sock *s = of_channel(ch);
-
-	s->write_blocked |= !s->writable;
-	return s->writable ? SIZE_MAX : 0;
-}
-
 static ssize_t sock_send(struct channel *ch, const struct iovec *iov, int n,
 			 struct buf *owner)
 {
@@ -321,7 +313,6 @@ static size_t sock_unacked(struct channel *ch)
 
 static const struct channel_ops sock_ops = {
 	.send = sock_send,
-	.room = sock_room,
 	.recv = sock_recv,
 	.shut = sock_shut,
 	.close = sock_close,
