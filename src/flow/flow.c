@@ -166,18 +166,18 @@ static void start(struct flow_table *t, struct attempt *a, const struct target *
 }
 
 static void deny(struct flow_table *t, struct attempt *a, const struct target *target,
-		 enum reason reason)
+		 const struct verdict *v)
 {
 	struct event ev = {
 		.kind = EVENT_POLICY_VIOLATION,
 		.protocol = target->protocol,
 		.child = a->child,
 		.remote = target->to,
-		.policy_violation = { .reason = reason },
+		.policy_violation = { .target = target, .verdict = v },
 	};
 
 	/* Asking the gateway for a port nobody serves breaks no rule. */
-	if (reason != REASON_GATEWAY)
+	if (v->reason != REASON_GATEWAY)
 		event_emit(t->deps.events, &ev);
 	a->ops->refuse(a, ECONNREFUSED);
 }
@@ -205,7 +205,7 @@ void flow_attempt(void *table, struct attempt *a)
 	else if (v.allow)
 		start(t, a, &target);
 	else
-		deny(t, a, &target, v.reason);
+		deny(t, a, &target, &v);
 }
 
 size_t flow_count(const struct flow_table *t)

@@ -326,19 +326,20 @@ static void relay(struct session *s, const struct dgram *d)
 		uv_timer_start(&t->expire, on_expire, EXPIRE_EVERY_MS, EXPIRE_EVERY_MS);
 }
 
-static void deny(struct sessions *t, struct dgram_port *port, const struct dgram *d,
-		 enum reason reason)
+static void deny(struct sessions *t, struct dgram_port *port, const struct target *target,
+		 const struct verdict *v)
 {
-	if (reason == REASON_GATEWAY)
+	if (v->reason == REASON_GATEWAY)
 		return port->ops->refuse(port, ECONNREFUSED, 0);
 	event_emit(t->deps.events,
-		   &(struct event){ .kind = EVENT_POLICY_VIOLATION,
-				    .protocol = IPPROTO_UDP,
-				    .child = port->child,
-				    .remote = d->to,
-				    .policy_violation = { .reason = reason } });
+		   &(struct event){
+			   .kind = EVENT_POLICY_VIOLATION,
+			   .protocol = IPPROTO_UDP,
+			   .child = port->child,
+			   .remote = target->to,
+			   .policy_violation = { .target = target, .verdict = v } });
 	/* RFC 1122 3.2.2: no ICMP error about a datagram to many. */
-	if (reason != REASON_MULTICAST)
+	if (v->reason != REASON_MULTICAST)
 		port->ops->refuse(port, EACCES, 0);
 }
 
@@ -351,7 +352,7 @@ void sessions_dgram(void *table, struct dgram_port *port, const struct dgram *d)
 	struct session *s;
 
 	if (!is_dns && !v.allow)
-		return deny(t, port, d, v.reason);
+		return deny(t, port, &target, &v);
 	s = port->owner ? port->owner : session_new(t, port);
 	if (!s)
 		return;

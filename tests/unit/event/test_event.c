@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -47,6 +48,33 @@ static void every_kind_has_a_name_of_its_own(void **state)
 			assert_string_not_equal(event_name(k), event_name(other));
 }
 
+static void every_reason_and_mode_has_a_name_of_its_own(void **state)
+{
+	(void)state;
+	for (int k = 0; k < CLOSE_COUNT; k++)
+		for (int other = 0; other < k; other++)
+			assert_string_not_equal(close_reason_name(k),
+						close_reason_name(other));
+	for (int k = 0; k < ANSWERED_COUNT; k++)
+		for (int other = 0; other < k; other++)
+			assert_string_not_equal(answered_mode_name(k),
+						answered_mode_name(other));
+}
+
+static void an_event_has_its_time(void **state)
+{
+	struct counter c = { .sink.on_event = count };
+	struct event ev = { .kind = EVENT_FLOW_END };
+	struct events events;
+	uint64_t now = time(NULL);
+
+	(void)state;
+	events_init(&events);
+	event_sink_add(&events, &c.sink);
+	event_emit(&events, &ev);
+	assert_in_range(ev.time_ns / 1000000000, now, now + 10);
+}
+
 static void flow_ids_begin_at_one(void **state)
 {
 	struct events events;
@@ -62,6 +90,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_sink_sees_every_event),
 		cmocka_unit_test(every_kind_has_a_name_of_its_own),
+		cmocka_unit_test(every_reason_and_mode_has_a_name_of_its_own),
+		cmocka_unit_test(an_event_has_its_time),
 		cmocka_unit_test(flow_ids_begin_at_one),
 	};
 
