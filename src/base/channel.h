@@ -18,6 +18,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "base/addr.h"
 #include "base/buf.h"
 
 struct channel;
@@ -37,6 +38,10 @@ struct channel_ops {
 	/* How many bytes are worth reading for send(); after 0 on_drain() comes. Of a near
 	 * channel: it is the far one that asks before it reads. */
 	size_t (*room)(struct channel *ch);
+	/* Of a far channel: the host's socket behind it, and whom that has reached. False when
+	 * it can't be told. */
+	bool (*endpoints)(struct channel *ch, struct endpoint *local,
+			  struct endpoint *peer);
 };
 
 struct channel_up {

@@ -22,7 +22,8 @@ struct target {
 	bool dns_question; /* name is asked of `to`, or is to be asked by us */
 	bool via_proxy;	   /* would be; a question: is answered by us, nobody is asked */
 	bool sniffed;	   /* the first bytes have been looked at */
-	const char *seen_name; /* the name that they bear, or NULL */
+	const char *
+		seen_name; /* the name that they bear; "": nobody can tell which; or NULL */
 	const struct known_name *known;
 	size_t known_count;
 };

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <uv.h>
 
@@ -23,8 +24,10 @@
 #include "dns/hosts.h"
 #include "dns/resolver.h"
 #include "event/event.h"
+#include "event/notice.h"
 #include "flow/dns.h"
 #include "flow/flow.h"
+#include "flow/guard_dns.h"
 #include "flow/udp.h"
 #include "netif/stack.h"
 #include "netif/tap.h"
@@ -35,6 +38,7 @@
 /* Loop, tap, resolver's sockets and the like: flows never take these. */
 #define OWN_DESCRIPTORS 40
 #define FLOWS_MAX 40000
+#define NAMES_MAX 16384 /* pairs of a name and an address */
 /* So often free memory is given back, as long as anything happens. */
 #define TRIM_MS 5000
 
@@ -47,6 +51,10 @@ struct engine {
 	struct policy policy;
 	struct events events;
 	struct event_sink log_sink;
+	struct counter_sink counter_sink;
+	struct notice_sink notice_sink;
+	struct names *names;
+	struct guard guard;
 	struct poller poller;
 	struct sock_set socks;
 	struct direct direct;
@@ -143,34 +151,82 @@ static size_t descriptors(void)
 	       OWN_DESCRIPTORS;
 }
 
-/* All that needs no tap. What is left undone on failure the process's end cleans up. */
-static int prepare(struct engine *e, struct error *err)
+static int prepare_policy(struct engine *e, struct error *err)
 {
-	const struct engine_setup *s = e->setup;
-	struct flow_deps deps = {
-		.loop = &e->loop,
-		.policy = &e->policy,
-		.events = &e->events,
-		.dialer = &e->direct.dialer,
-		.socks = &e->socks,
+	const struct config *cfg = e->setup->cfg;
+	const struct policy_rules rules = {
+		.lists = {
+			[POLICY_DENY_CIDR] = &cfg->deny_cidrs,
+			[POLICY_DENY_DOMAIN_EXACT] = &cfg->deny_domains_exact,
+			[POLICY_DENY_DOMAIN] = &cfg->deny_domains,
+			[POLICY_ALLOW_CIDR] = &cfg->allow_cidrs,
+			[POLICY_ALLOW_DOMAIN_EXACT] = &cfg->allow_domains_exact,
+			[POLICY_ALLOW_DOMAIN] = &cfg->allow_domains,
+		},
 	};
-	struct hosts_bad bad;
-	size_t room;
-	int r = uv_loop_init(&e->loop);
 
-	if (r)
-		return error_set(err, -r, "start the engine's loop");
-	room = descriptors();
-	deps.capacity = room - room / 4;
+	e->policy = (struct policy){
+		.gateway4 = e->setup->plan.gateway4,
+		.gateway6 = e->setup->plan.gateway6,
+		.offline = cfg->offline,
+		.block_metadata = cfg->block_metadata,
+		.block_private = cfg->block_private,
+		.default_deny = cfg->default_policy == POLICY_DENY,
+		.own_resolvers = e->setup->resolvers_explicit,
+		.allow_dns = cfg->allow_dns,
+		.allow_quic = cfg->allow_quic,
+	};
+	return policy_compile(&e->policy, &rules, err);
+}
+
+static int prepare_guard(struct engine *e, struct error *err)
+{
+	uint64_t seed;
+
+	/* Eight bytes are never interrupted, random(4). */
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		return error_set(err, errno, "get random numbers");
+	e->names = names_new(NAMES_MAX, seed);
+	if (!e->names)
+		return no_memory(err);
+	e->guard = (struct guard){ .policy = &e->policy,
+				   .events = &e->events,
+				   .names = e->names,
+				   .loop = &e->loop,
+				   .audit = e->setup->cfg->audit };
+	return prepare_policy(e, err);
+}
+
+/* Whoever asked for nothing is told of nothing: what is refused always is no news then. */
+static bool restricts(const struct config *cfg)
+{
+	return cfg->offline || cfg->block_private || cfg->block_metadata ||
+	       cfg->default_policy == POLICY_DENY || cfg->deny_cidrs.count ||
+	       cfg->deny_domains.count || cfg->deny_domains_exact.count ||
+	       cfg->proxy_only || cfg->fail_on_leak || cfg->audit;
+}
+
+static void prepare_events(struct engine *e)
+{
+	const struct config *cfg = e->setup->cfg;
+
 	events_init(&e->events);
 	event_log_sink_init(&e->log_sink);
 	if (log_level() >= LOG_LEVEL_DEBUG)
 		event_sink_add(&e->events, &e->log_sink);
-	r = poller_init(&e->poller, &e->loop);
-	if (r)
-		return error_set(err, -r, "watch sockets");
-	sock_set_init(&e->socks, &e->loop, &e->poller);
-	direct_init(&e->direct, &e->socks);
+	notice_sink_init(&e->notice_sink);
+	if (log_level() >= LOG_LEVEL_WARN && restricts(cfg))
+		event_sink_add(&e->events, &e->notice_sink.sink);
+	counter_sink_init(&e->counter_sink, e->setup->counters);
+	if (cfg->fail_on_leak)
+		event_sink_add(&e->events, &e->counter_sink.sink);
+}
+
+static int prepare_dns(struct engine *e, struct error *err)
+{
+	const struct engine_setup *s = e->setup;
+	struct hosts_bad bad;
+
 	if (s->hosts_text) {
 		e->hosts = hosts_parse(s->hosts_text, s->hosts_len, &bad, err);
 		if (!e->hosts)
@@ -186,14 +242,42 @@ static int prepare(struct engine *e, struct error *err)
 		.resolver = e->resolver,
 		.hosts = e->hosts,
 		.own = { s->plan.gateway4, s->plan.gateway6 },
-		.ask_only_ours = s->resolvers_explicit,
+		.ask_only_ours = policy_asks_own_only(&e->policy),
+		.names = e->names,
+		.rules = guard_dns_rules(&e->guard),
 	});
+	return e->dns ? 0 : no_memory(err);
+}
+
+/* All that needs no tap. What is left undone on failure the process's end cleans up. */
+static int prepare(struct engine *e, struct error *err)
+{
+	struct flow_deps deps = {
+		.loop = &e->loop,
+		.guard = &e->guard,
+		.dialer = &e->direct.dialer,
+		.socks = &e->socks,
+	};
+	size_t room;
+	int r = uv_loop_init(&e->loop);
+
+	if (r)
+		return error_set(err, -r, "start the engine's loop");
+	room = descriptors();
+	deps.capacity = room - room / 4;
+	r = poller_init(&e->poller, &e->loop);
+	if (r)
+		return error_set(err, -r, "watch sockets");
+	sock_set_init(&e->socks, &e->loop, &e->poller);
+	direct_init(&e->direct, &e->socks);
+	prepare_events(e);
+	if (prepare_guard(e, err) || prepare_dns(e, err))
+		return -1;
 	deps.dns = e->dns;
-	e->flows = e->dns ? flow_table_new(&deps) : NULL;
+	e->flows = flow_table_new(&deps);
 	e->udp = e->flows ?
 			 sessions_new(&(struct sessions_deps){ .loop = &e->loop,
-							       .policy = &e->policy,
-							       .events = &e->events,
+							       .guard = &e->guard,
 							       .dns = e->dns,
 							       .poller = &e->poller,
 							       .capacity = room / 4 }) :
@@ -209,8 +293,6 @@ static int receive_tap(struct engine *e, int fds[PROTO_FD_COUNT], struct error *
 	if (r != 1 || msg.type != PROTO_TAP || fds[PROTO_FD_TAP] < 0)
 		return error_set(err, r < 0 ? -r : 0, "receive the tap");
 	e->plan = msg.plan;
-	e->policy = (struct policy){ .gateway4 = msg.plan.gateway4,
-				     .gateway6 = msg.plan.gateway6 };
 	return 0;
 }
 
@@ -282,6 +364,8 @@ static void tear_down(struct engine *e)
 	nameserver_free(e->dns);
 	stack_free(e->stack);
 	hosts_free(e->hosts);
+	names_free(e->names);
+	policy_free(&e->policy);
 	buf_trim();
 	uv_loop_close(&e->loop);
 }

@@ -4,6 +4,7 @@
 
 #include "base/netplan.h"
 #include "config/config.h"
+#include "event/counters.h"
 
 /* What the supervisor has read for the engine before it forks. */
 struct engine_setup {
@@ -11,9 +12,10 @@ struct engine_setup {
 	struct netplan plan;
 	struct endpoint *resolvers; /* upstream DNS servers */
 	size_t resolver_count;
-	bool resolvers_explicit;    /* by --dns: every question goes there */
-	char *hosts_text;	    /* --hosts-file's content, or NULL */
+	bool resolvers_explicit; /* by --dns: every question goes there */
+	char *hosts_text;	 /* --hosts-file's content, or NULL */
 	size_t hosts_len;
+	struct counters *counters; /* shared */
 };
 
 /* Runs in the forked engine process; ctx is a struct engine_setup. Takes both sockets over.

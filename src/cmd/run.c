@@ -5,6 +5,7 @@
 #include "cmd/run.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -202,7 +203,19 @@ static void run_free(struct run *run)
 	for (size_t i = 0; i < run->etc_count; i++)
 		free((void *)run->etc[i].text);
 	free(run->engine.hosts_text);
+	counters_free(run->engine.counters);
 	resolvconf_free(&run->host);
+}
+
+/* --fail-on-leak: the command's own failure is told first. */
+static void judge_leaks(const struct run *run, int *exit_code)
+{
+	uint64_t n = run->engine.counters->events[EVENT_POLICY_VIOLATION];
+
+	if (!run->cfg->fail_on_leak || *exit_code != 0 || !n)
+		return;
+	log_error("--fail-on-leak: %" PRIu64 " attempts were against the rules", n);
+	*exit_code = SUPERVISOR_EXIT_LEAK;
 }
 
 int run_command(const struct config *cfg, int *exit_code, struct error *err)
@@ -212,6 +225,9 @@ int run_command(const struct config *cfg, int *exit_code, struct error *err)
 
 	*exit_code = SUPERVISOR_EXIT_FAILED;
 	netplan_choose(&run.supervisor.plan, entropy(), cfg->mtu);
+	run.engine.counters = counters_new(err);
+	if (!run.engine.counters)
+		return -1;
 	/* A guess from outside, for resolv.conf; init makes it sure for the links. */
 	if (netlink_has_ipv6(&run.supervisor.plan.ipv6, err) == 0 &&
 	    plan_resolvers(&run, err) == 0 && plan_hosts(&run, err) == 0 &&
@@ -233,6 +249,8 @@ int run_command(const struct config *cfg, int *exit_code, struct error *err)
 		run.supervisor.engine_main = engine_main;
 		run.supervisor.engine_ctx = &run.engine;
 		ret = supervisor_run(&run.supervisor, exit_code, err);
+		if (ret == 0)
+			judge_leaks(&run, exit_code);
 	}
 	run_free(&run);
 	return ret;

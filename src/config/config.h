@@ -58,7 +58,7 @@ struct origin {
 	unsigned by; /* the enum option_id of another option that says it, or 0 */
 };
 
-#define CONFIG_OPTIONS_MAX 64
+#define CONFIG_OPTIONS_MAX 96
 
 struct config {
 	char *capture;
@@ -78,6 +78,7 @@ struct config {
 	struct rule_list allow_domains_exact, allow_domains;
 	struct rule_list deny_domains_exact, deny_domains;
 	bool proxy_only, fail_on_leak;
+	bool audit, allow_dns, allow_quic;
 	char *iface;
 	unsigned mtu;		   /* bytes */
 	unsigned drain_timeout_ms; /* whole milliseconds */

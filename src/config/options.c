@@ -34,7 +34,6 @@ static const char *const levels[] = { "quiet", "error", "warn", "info", "debug",
 #define NO_CAPTURE "packets are not captured yet"
 #define NO_ROOTFUL "there is only the rootless backend"
 #define NO_PROXY "proxies are not spoken to yet"
-#define NO_POLICY "nothing is filtered yet"
 #define NO_FLOW_LOG "flows are not recorded yet"
 #define NO_DOCTOR "nothing diagnoses the host yet"
 
@@ -150,46 +149,46 @@ static const struct option table[] = {
 	},
 	[OPTION_OFFLINE] = {
 		"offline", 0, "offline", TYPE_FLAG, AT(offline),
-		.group = GROUP_POLICY, .missing = NO_POLICY,
-		.help = "nothing",
+		.group = GROUP_POLICY,
+		.help = "nothing may leave, and no name is asked for",
 	},
 	[OPTION_BLOCK_PRIVATE] = {
 		"block-private", 0, "block_private", TYPE_FLAG, AT(block_private),
-		.group = GROUP_POLICY, .missing = NO_POLICY,
+		.group = GROUP_POLICY,
 		.help = "nothing to private networks and this host",
 	},
 	[OPTION_BLOCK_METADATA] = {
 		"block-metadata", 0, "block_metadata", TYPE_FLAG, AT(block_metadata),
-		.group = GROUP_POLICY, .missing = NO_POLICY,
+		.group = GROUP_POLICY,
 		.help = "nothing to the metadata services of clouds",
 	},
 	[OPTION_DEFAULT_POLICY] = {
 		"default-policy", 0, "default_policy", TYPE_CHOICE, policies,
 		AT(default_policy), .always = true,
-		.value = "POLICY", .group = GROUP_POLICY, .missing = NO_POLICY,
+		.value = "POLICY", .group = GROUP_POLICY,
 		.help = "what no rule speaks of: allow (the default) or deny",
 	},
 	[OPTION_ALLOW_CIDR] = {
 		"allow-cidr", 0, "allow_cidrs", TYPE_CIDRS, AT(allow_cidrs),
-		.value = "CIDR", .group = GROUP_POLICY, .missing = NO_POLICY,
+		.value = "CIDR", .group = GROUP_POLICY,
 		.help = "addresses that may be reached: 192.0.2.0/24, 10.0.0.1:443,8000-8080, "
 			"[2001:db8::/32]:443, udp://192.0.2.1:123, icmp://192.0.2.0/24; "
 			"@FILE holds one a line",
 	},
 	[OPTION_DENY_CIDR] = {
 		"deny-cidr", 0, "deny_cidrs", TYPE_CIDRS, AT(deny_cidrs),
-		.value = "CIDR", .group = GROUP_POLICY, .missing = NO_POLICY,
+		.value = "CIDR", .group = GROUP_POLICY,
 		.help = "addresses that may not; what denies beats what allows",
 	},
 	[OPTION_ALLOW_DOMAIN_EXACT] = {
 		"allow-domain-exact", 0, "allow_domains_exact", TYPE_DOMAINS_EXACT,
 		AT(allow_domains_exact),
-		.value = "NAME", .group = GROUP_POLICY, .missing = NO_POLICY,
+		.value = "NAME", .group = GROUP_POLICY,
 		.help = "as --allow-domain, but nothing below the name",
 	},
 	[OPTION_ALLOW_DOMAIN] = {
 		"allow-domain", 0, "allow_domains", TYPE_DOMAINS, AT(allow_domains),
-		.value = "NAME", .group = GROUP_POLICY, .missing = NO_POLICY,
+		.value = "NAME", .group = GROUP_POLICY,
 		.help = "names that may be reached, and all below them: example.org, "
 			"github.com:22,443, *.example.org (only below); @FILE holds one a "
 			"line",
@@ -197,12 +196,12 @@ static const struct option table[] = {
 	[OPTION_DENY_DOMAIN_EXACT] = {
 		"deny-domain-exact", 0, "deny_domains_exact", TYPE_DOMAINS_EXACT,
 		AT(deny_domains_exact),
-		.value = "NAME", .group = GROUP_POLICY, .missing = NO_POLICY,
+		.value = "NAME", .group = GROUP_POLICY,
 		.help = "as --deny-domain, but nothing below the name",
 	},
 	[OPTION_DENY_DOMAIN] = {
 		"deny-domain", 0, "deny_domains", TYPE_DOMAINS, AT(deny_domains),
-		.value = "NAME", .group = GROUP_POLICY, .missing = NO_POLICY,
+		.value = "NAME", .group = GROUP_POLICY,
 		.help = "names that may not",
 	},
 	[OPTION_PROXY_ONLY] = {
@@ -212,8 +211,24 @@ static const struct option table[] = {
 	},
 	[OPTION_FAIL_ON_LEAK] = {
 		"fail-on-leak", 0, "fail_on_leak", TYPE_FLAG, AT(fail_on_leak),
-		.group = GROUP_POLICY, .missing = NO_POLICY,
+		.group = GROUP_POLICY,
 		.help = "exit with 120 when the command succeeded but something was blocked",
+	},
+	[OPTION_AUDIT] = {
+		"audit", 0, "audit", TYPE_FLAG, AT(audit), .group = GROUP_POLICY,
+		.help = "tell what would be blocked, and block nothing",
+	},
+	[OPTION_ALLOW_DNS] = {
+		"allow-dns", 0, "allow_dns", TYPE_FLAG, AT(allow_dns),
+		.group = GROUP_POLICY,
+		.help = "with --default-policy deny, any name may be asked for, not only "
+			"those that may be reached",
+	},
+	[OPTION_ALLOW_QUIC] = {
+		"allow-quic", 0, "allow_quic", TYPE_FLAG, AT(allow_quic),
+		.group = GROUP_POLICY,
+		.help = "--allow-domain covers UDP port 443, too, though QUIC hides which "
+			"name it is for",
 	},
 	[OPTION_IFACE] = {
 		"iface", 'i', "iface", TYPE_INTERFACE, AT(iface),

@@ -311,12 +311,28 @@ static size_t sock_unacked(struct channel *ch)
 	return unacked(of_channel(ch)->fd);
 }
 
+static bool sock_endpoints(struct channel *ch, struct endpoint *local,
+			   struct endpoint *peer)
+{
+	int fd = of_channel(ch)->fd;
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0 ||
+	    !endpoint_from_sockaddr((struct sockaddr *)&sa, local))
+		return false;
+	len = sizeof(sa);
+	return getpeername(fd, (struct sockaddr *)&sa, &len) == 0 &&
+	       endpoint_from_sockaddr((struct sockaddr *)&sa, peer);
+}
+
 static const struct channel_ops sock_ops = {
 	.send = sock_send,
 	.recv = sock_recv,
 	.shut = sock_shut,
 	.close = sock_close,
 	.unacked = sock_unacked,
+	.endpoints = sock_endpoints,
 };
 
 /* --- connect --- */

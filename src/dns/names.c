@@ -321,7 +321,7 @@ struct names *names_new(size_t capacity, uint64_t seed)
 	struct names *t;
 
 	assert(capacity && capacity <= NAMES_CAPACITY_MAX);
-	while (buckets < capacity)
+	while (buckets < capacity / 4) /* hosts share a bucket when it is full */
 		buckets *= 2;
 	t = calloc(1, sizeof(*t) + buckets * sizeof(t->buckets[0]));
 	if (!t)

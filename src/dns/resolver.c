@@ -234,7 +234,8 @@ static int lane_init(struct lane *lane, struct resolver *r)
 }
 
 /* Points an idle lane at a server. */
-static bool lane_bind(struct resolver *r, struct lane *lane, const struct endpoint *server)
+static bool lane_bind(struct resolver *r, struct lane *lane,
+		      const struct endpoint *server)
 {
 	bool v4 = addr_is_v4(&server->addr);
 	struct ares_addr_port_node node = {
@@ -533,6 +534,13 @@ void resolver_set_servers(struct resolver *r, const struct endpoint *servers, si
 	r->n_servers = MIN(n, RESOLVER_SERVERS_MAX);
 	for (size_t i = 0; i < r->n_servers; i++)
 		r->servers[i] = servers[i];
+}
+
+bool resolver_first_server(const struct resolver *r, struct endpoint *out)
+{
+	if (r->n_servers)
+		*out = r->servers[0];
+	return r->n_servers > 0;
 }
 
 struct resolver_ask *resolver_ask(struct resolver *r, const struct msg_question *q,

@@ -5,6 +5,7 @@
 #ifndef DNS_RESOLVER_H
 #define DNS_RESOLVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -31,6 +32,9 @@ struct resolver *resolver_new(uv_loop_t *loop, struct error *err);
 /* Replaces the list, in order of preference; the first RESOLVER_SERVERS_MAX count. What is
  * under way goes on with the servers it has been sent to. */
 void resolver_set_servers(struct resolver *r, const struct endpoint *servers, size_t n);
+
+/* The one that is asked first. False when there is none. */
+bool resolver_first_server(const struct resolver *r, struct endpoint *out);
 
 /*
  * Asks q of our servers, or of `server` alone if it isn't NULL. `done` is called once, never

@@ -27,19 +27,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/list.h"
 #include "dns/answer.h"
-
-/* Messages of one TCP connection under way at a time; more wait in its window. */
-#define STREAM_ASKS_MAX 32
-#define STREAM_MAX 256
-/* RFC 7766 6.2.3: some seconds; clients of a library keep theirs open while they live. */
-#define STREAM_IDLE_MS 30000
+#include "flow/stream.h"
 
 struct nameserver {
 	struct nameserver_deps deps;
-	struct list streams;
-	size_t stream_count;
+	struct streams streams;
 	uint8_t answer[MSG_MAX];
 };
 
@@ -59,7 +52,7 @@ struct nameserver *nameserver_new(const struct nameserver_deps *deps)
 	if (!svc)
 		return NULL;
 	svc->deps = *deps;
-	list_init(&svc->streams);
+	streams_init(&svc->streams, deps->loop, svc);
 	return svc;
 }
 
@@ -69,25 +62,6 @@ void nameserver_free(struct nameserver *svc)
 }
 
 /* --- one question --- */
-
-static void tell(struct nameserver *svc, enum event_kind kind,
-		 const struct nameserver_client *who, const struct msg_question *q,
-		 int rcode)
-{
-	char name[NAME_TEXT_MAX];
-	struct event ev = {
-		.kind = kind,
-		.protocol = who->protocol,
-		.child = who->child,
-		.remote = who->to,
-		.dns = { .type = q->type, .rcode = rcode },
-	};
-
-	if (!events_wanted(svc->deps.events))
-		return;
-	ev.dns.name = name_to_text(&q->name, name);
-	event_emit(svc->deps.events, &ev);
-}
 
 static size_t answer_max(const struct nameserver_client *who,
 			 const struct msg_question *q)
@@ -99,6 +73,61 @@ static bool is_ours(const struct nameserver *svc, const struct addr *to)
 {
 	return svc->deps.ask_only_ours || addr_eq(to, &svc->deps.own[0]) ||
 	       addr_eq(to, &svc->deps.own[1]);
+}
+
+/* --- events --- */
+
+/* What is told of a question; its answer has come when `mode` says how. */
+struct told {
+	enum event_kind kind;
+	bool relayed;
+	enum answered_mode mode;
+	int ede;
+	size_t len; /* of the answer */
+};
+
+struct told_addrs {
+	struct addr *list;
+	size_t count, room;
+};
+
+static void collect(void *ctx, const struct answer_found *found)
+{
+	struct told_addrs *addrs = ctx;
+
+	if (addrs->count < addrs->room)
+		addrs->list[addrs->count++] = found->addr;
+}
+
+static void tell(struct nameserver *svc, const struct nameserver_client *who,
+		 const struct msg_question *q, const struct told *told)
+{
+	struct addr list[MSG_MAX / 16];
+	struct told_addrs addrs = { list, 0, ARRAY_SIZE(list) };
+	char name[NAME_TEXT_MAX];
+	struct event ev = {
+		.kind = told->kind,
+		.protocol = who->protocol,
+		.child = who->child,
+		.remote = who->to,
+		.dns = { .type = q->type, .server = who->to, .ede = MSG_NO_EDE },
+	};
+
+	if (!events_wanted(svc->deps.events))
+		return;
+	ev.dns.name = name_to_text(&q->name, name);
+	if (told->relayed && is_ours(svc, &who->to.addr))
+		resolver_first_server(svc->deps.resolver, &ev.dns.server);
+	if (told->kind == EVENT_DNS_ANSWER) {
+		ev.dns.mode = told->mode;
+		ev.dns.ede = told->ede;
+		ev.dns.rcode = msg_header_rcode(svc->answer);
+		ev.dns.bytes = told->len;
+		answer_each_address(q, svc->answer, told->len, collect, &addrs);
+		ev.dns.addrs = list;
+		ev.dns.addr_count = addrs.count;
+	}
+	event_emit(svc->deps.events, &ev);
 }
 
 /* --- what the rules say --- */
@@ -133,26 +162,27 @@ static enum nameserver_class class_of(const struct nameserver_rules *rules,
 	return rules->classify ? rules->classify(rules->ctx, addr) : NAMESERVER_PUBLIC;
 }
 
-/* Why q may not be asked, as an Extended DNS Error; MSG_NO_EDE if it may. */
-static int judge_question(const struct nameserver_ask *ask)
+/* Why a question may not be asked. */
+struct judgement {
+	int ede; /* MSG_NO_EDE: it may */
+	enum nameserver_refusal why;
+};
+
+static struct judgement judge(const struct nameserver_ask *ask)
 {
 	const struct nameserver_rules *rules = &ask->svc->deps.rules;
 	enum nameserver_standing s;
 
-	if (rules->offline) {
-		refused(ask, NAMESERVER_REFUSED_OFFLINE, NULL, NULL);
-		return MSG_EDE_PROHIBITED;
-	}
+	if (rules->offline)
+		return (struct judgement){ MSG_EDE_PROHIBITED,
+					   NAMESERVER_REFUSED_OFFLINE };
 	s = standing(rules, &ask->q.name);
-	if (s == NAMESERVER_DENIED) {
-		refused(ask, NAMESERVER_REFUSED_DENIED, NULL, NULL);
-		return MSG_EDE_BLOCKED;
-	}
-	if (s == NAMESERVER_UNNAMED && rules->only_allowed_asked) {
-		refused(ask, NAMESERVER_REFUSED_UNNAMED, NULL, NULL);
-		return MSG_EDE_PROHIBITED;
-	}
-	return MSG_NO_EDE;
+	if (s == NAMESERVER_DENIED)
+		return (struct judgement){ MSG_EDE_BLOCKED, NAMESERVER_REFUSED_DENIED };
+	if (s == NAMESERVER_UNNAMED && rules->only_allowed_asked)
+		return (struct judgement){ MSG_EDE_PROHIBITED,
+					   NAMESERVER_REFUSED_UNNAMED };
+	return (struct judgement){ .ede = MSG_NO_EDE };
 }
 
 static bool gate_admits(void *ctx, const struct addr *addr)
@@ -163,6 +193,14 @@ static bool gate_admits(void *ctx, const struct addr *addr)
 
 	return class == NAMESERVER_PUBLIC ||
 	       (class == NAMESERVER_PRIVATE && !rules->strips_private);
+}
+
+/* Under audit, but for what leads nowhere. */
+static bool gate_admits_more(void *ctx, const struct addr *addr)
+{
+	const struct nameserver_ask *ask = ctx;
+
+	return class_of(&ask->svc->deps.rules, addr) != NAMESERVER_NEVER;
 }
 
 static bool gate_follows(void *ctx, const struct name *alias)
@@ -194,7 +232,14 @@ static ssize_t pass_gate(struct nameserver_ask *ask, const uint8_t *msg, size_t 
 		.hides_ech = rules->names_rule,
 		.answers_only = rules->names_rule,
 	};
+	ssize_t n = answer_reencode(&ask->q, msg, len, &gate, out, max);
 
+	/* All has been told now. */
+	if (n < 0 || !rules->audit)
+		return n;
+	gate.admits = gate_admits_more;
+	gate.follows = NULL;
+	gate.stripped = NULL;
 	return answer_reencode(&ask->q, msg, len, &gate, out, max);
 }
 
@@ -227,17 +272,22 @@ static void on_upstream(void *ctx, const uint8_t *msg, size_t len)
 	struct nameserver *svc = ask->svc;
 	size_t max = answer_max(&ask->who, &ask->q);
 	ssize_t n = msg ? pass_gate(ask, msg, len, svc->answer, max) : -ETIMEDOUT;
+	struct told told = { .kind = EVENT_DNS_ANSWER,
+			     .relayed = true,
+			     .mode = ANSWERED_RELAYED,
+			     .ede = MSG_NO_EDE };
 	nameserver_fn done = ask->done;
 	void *done_ctx = ask->ctx;
 
-	if (n < 0)
-		n = msg_reply(&ask->q, MSG_SERVFAIL,
-			      msg ? MSG_EDE_NETWORK_ERROR :
-				    MSG_EDE_NO_REACHABLE_AUTHORITY,
-			      svc->answer, max);
-	else
+	if (n < 0) {
+		told.ede = msg ? MSG_EDE_NETWORK_ERROR : MSG_EDE_NO_REACHABLE_AUTHORITY;
+		n = msg_reply(&ask->q, MSG_SERVFAIL, told.ede, svc->answer, max);
+		told.mode = ANSWERED_EMPTY;
+	} else {
 		learn(ask, svc->answer, n);
-	tell(svc, EVENT_DNS_ANSWER, &ask->who, &ask->q, msg_header_rcode(svc->answer));
+	}
+	told.len = n;
+	tell(svc, &ask->who, &ask->q, &told);
 	free(ask);
 	done(done_ctx, svc->answer, n);
 }
@@ -262,17 +312,20 @@ static struct nameserver_ask *ask_upstream(const struct nameserver_ask *want)
 
 /* Answers without anybody's help. Returns the length, or 0 when upstream has to be asked. */
 static size_t answer_at_once(const struct nameserver_ask *ask, enum msg_verdict v,
-			     size_t max)
+			     const struct judgement *j, struct told *told)
 {
 	struct nameserver *svc = ask->svc;
-	int ede;
+	size_t max = answer_max(&ask->who, &ask->q);
+	bool refuses = j->ede != MSG_NO_EDE && !svc->deps.rules.audit;
 
+	told->mode = ANSWERED_EMPTY;
+	told->ede = refuses ? j->ede : MSG_NO_EDE;
 	if (v != MSG_PLAIN)
 		return msg_reply(&ask->q, msg_verdict_rcode(v), MSG_NO_EDE, svc->answer,
 				 max);
-	ede = judge_question(ask);
-	if (ede != MSG_NO_EDE)
-		return msg_reply(&ask->q, MSG_NOERROR, ede, svc->answer, max);
+	if (refuses)
+		return msg_reply(&ask->q, MSG_NOERROR, j->ede, svc->answer, max);
+	told->mode = ANSWERED_BY_HOSTS;
 	return svc->deps.hosts ?
 		       hosts_answer(svc->deps.hosts, &ask->q, svc->answer, max) :
 		       0;
@@ -285,25 +338,33 @@ struct nameserver_ask *nameserver_ask(struct nameserver *svc,
 {
 	struct nameserver_ask want = { .svc = svc, .who = *who, .done = done, .ctx = ctx };
 	enum msg_verdict v = msg_parse_query(query, len, &want.q);
+	struct judgement j = { .ede = MSG_NO_EDE };
+	struct told told = { .kind = EVENT_DNS_QUERY };
 	struct nameserver_ask *ask;
-	size_t max, n;
 
 	if (v == MSG_DROP) {
 		done(ctx, NULL, 0);
 		return NULL;
 	}
-	tell(svc, EVENT_DNS_QUERY, who, &want.q, 0);
-	max = answer_max(who, &want.q);
-	n = answer_at_once(&want, v, max);
-	if (!n) {
+	if (v == MSG_PLAIN)
+		j = judge(&want);
+	told.len = answer_at_once(&want, v, &j, &told);
+	told.relayed = !told.len;
+	tell(svc, who, &want.q, &told);
+	if (j.ede != MSG_NO_EDE)
+		refused(&want, j.why, NULL, NULL);
+	told.kind = EVENT_DNS_ANSWER;
+	if (!told.len) {
 		ask = ask_upstream(&want);
 		if (ask)
 			return ask;
-		n = msg_reply(&want.q, MSG_SERVFAIL, MSG_EDE_NETWORK_ERROR, svc->answer,
-			      max);
+		told.mode = ANSWERED_EMPTY;
+		told.ede = MSG_EDE_NETWORK_ERROR;
+		told.len = msg_reply(&want.q, MSG_SERVFAIL, told.ede, svc->answer,
+				     answer_max(who, &want.q));
 	}
-	tell(svc, EVENT_DNS_ANSWER, who, &want.q, msg_header_rcode(svc->answer));
-	done(ctx, svc->answer, n);
+	tell(svc, who, &want.q, &told);
+	done(ctx, svc->answer, told.len);
 	return NULL;
 }
 
@@ -313,201 +374,15 @@ void nameserver_cancel(struct nameserver_ask *ask)
 	free(ask);
 }
 
-/* --- DNS over TCP --- */
-
-struct stream {
-	struct list node; /* on nameserver.streams */
-	struct nameserver *svc;
-	struct channel *ch;
-	struct nameserver_client who;
-	uv_timer_t idle;
-	struct list asks;
-	size_t ask_count, got;
-	bool eof, closed, blocked;
-	uint8_t in[2 + MSG_MAX]; /* the message being read, with its length in front */
-};
-
-struct stream_ask {
-	struct list node;
-	struct stream *stream;
-	struct nameserver_ask *ask;
-};
-
-static void on_idle_closed(uv_handle_t *h)
-{
-	free(container_of((uv_timer_t *)h, struct stream, idle));
-}
-
-static void stream_close(struct stream *s, int err)
-{
-	if (s->closed)
-		return;
-	s->closed = true;
-	while (!list_empty(&s->asks)) {
-		struct stream_ask *a = list_entry(s->asks.next, struct stream_ask, node);
-
-		list_del(&a->node);
-		nameserver_cancel(a->ask);
-		free(a);
-	}
-	list_del(&s->node);
-	s->svc->stream_count--;
-	s->ch->ops->close(s->ch, err);
-	uv_close((uv_handle_t *)&s->idle, on_idle_closed);
-}
-
-static void on_idle(uv_timer_t *timer)
-{
-	stream_close(container_of(timer, struct stream, idle), 0);
-}
-
-static void touch(struct stream *s)
-{
-	uv_timer_start(&s->idle, on_idle, STREAM_IDLE_MS, 0);
-}
-
-static void stream_answer(struct stream *s, const uint8_t *answer, size_t len)
-{
-	uint8_t prefix[2] = { len >> 8, len & 255 };
-	struct iovec iov[2] = { { prefix, 2 }, { (void *)answer, len } };
-
-	/* A client that asks without reading has no claim on our memory. */
-	if (s->ch->ops->send(s->ch, iov, 2, NULL) != (ssize_t)len + 2)
-		stream_close(s, ECONNABORTED);
-}
-
-static void on_answer(void *ctx, const uint8_t *answer, size_t len)
-{
-	struct stream_ask *a = ctx;
-	struct stream *s = a->stream;
-
-	list_del(&a->node);
-	free(a);
-	s->ask_count--;
-	touch(s);
-	if (len)
-		stream_answer(s, answer, len);
-	else
-		stream_close(s, ECONNABORTED);
-	if (s->closed)
-		return;
-	if (s->eof && !s->ask_count) {
-		stream_close(s, 0);
-	} else if (s->blocked) {
-		s->blocked = false;
-		s->ch->ops->recv(s->ch);
-	}
-}
-
-static void ask_one(struct stream *s, const uint8_t *query, size_t len)
-{
-	struct stream_ask *a = calloc(1, sizeof(*a));
-	struct nameserver_ask *ask;
-
-	if (!a)
-		return stream_close(s, ENOMEM);
-	a->stream = s;
-	list_add_tail(&s->asks, &a->node);
-	s->ask_count++;
-	ask = nameserver_ask(s->svc, &s->who, query, len, on_answer, a);
-	if (ask)
-		a->ask = ask;
-}
-
-/* Copies from the channel until a message is whole; returns the bytes taken. */
-static size_t take(struct stream *s, const uint8_t *data, size_t len)
-{
-	size_t want = s->got < 2 ? 2 : 2 + (size_t)(s->in[0] << 8 | s->in[1]);
-	size_t n = MIN(len, want - s->got);
-
-	memcpy(s->in + s->got, data, n);
-	s->got += n;
-	return n;
-}
-
-static size_t on_data(void *ctx, const struct iovec *iov, int n, struct buf *owner)
-{
-	struct stream *s = ctx;
-	size_t taken = 0;
-
-	(void)owner;
-	touch(s);
-	for (int i = 0; i < n; i++) {
-		const uint8_t *data = iov[i].iov_base;
-		size_t left = iov[i].iov_len;
-
-		while (left && !s->closed && s->ask_count < STREAM_ASKS_MAX) {
-			size_t k = take(s, data, left);
-
-			data += k;
-			left -= k;
-			taken += k;
-			if (s->got > 2 &&
-			    s->got == 2 + (size_t)(s->in[0] << 8 | s->in[1])) {
-				s->got = 0;
-				ask_one(s, s->in + 2, s->in[0] << 8 | s->in[1]);
-			} else if (s->got == 2 && !(s->in[0] | s->in[1])) {
-				stream_close(s,
-					     ECONNABORTED); /* an empty message is none */
-			}
-		}
-		s->blocked = left > 0;
-	}
-	return taken;
-}
-
-static void on_eof(void *ctx)
-{
-	struct stream *s = ctx;
-
-	s->eof = true;
-	if (!s->ask_count)
-		stream_close(s, 0);
-}
-
-static void on_closed(void *ctx, int err)
-{
-	stream_close(ctx, err);
-}
-
-static void on_drain(void *ctx)
-{
-	(void)ctx; /* an answer that does not fit closes the stream */
-}
-
-static const struct channel_up stream_up = {
-	.on_data = on_data,
-	.on_drain = on_drain,
-	.on_eof = on_eof,
-	.on_closed = on_closed,
-};
+/* --- over TCP --- */
 
 void nameserver_accept(struct nameserver *svc, struct channel *near,
 		       const struct endpoint *child, const struct endpoint *to)
 {
-	struct stream *s = svc->stream_count < STREAM_MAX ? malloc(sizeof(*s)) : NULL;
-
-	if (!s)
-		return near->ops->close(near, ECONNABORTED);
-	s->svc = svc;
-	s->ch = near;
-	s->who = (struct nameserver_client){ .protocol = IPPROTO_TCP,
-					     .child = *child,
-					     .to = *to };
-	list_init(&s->asks);
-	s->ask_count = s->got = 0;
-	s->eof = s->closed = s->blocked = false;
-	uv_timer_init(svc->deps.loop, &s->idle);
-	list_add_tail(&svc->streams, &s->node);
-	svc->stream_count++;
-	near->up = &stream_up;
-	near->ctx = s;
-	touch(s);
+	streams_accept(&svc->streams, near, child, to);
 }
 
 void nameserver_close(struct nameserver *svc)
 {
-	while (!list_empty(&svc->streams))
-		stream_close(list_entry(svc->streams.next, struct stream, node),
-			     ECONNABORTED);
+	streams_close(&svc->streams);
 }

@@ -63,6 +63,7 @@ struct nameserver_rules {
 	bool only_allowed_private; /* nor learned, when its address is private */
 	bool strips_private;
 	bool names_rule; /* there are domain rules: no key that hides a name, no extras */
+	bool audit;	 /* what is refused is told, and asked all the same */
 };
 
 struct nameserver_deps {

@@ -1,10 +1,14 @@
 /*
  * Theory of operation
  *
- * A flow is made for each attempt that is not DNS. policy_decide() is asked once, here; then
- * the target is dialled while the child still waits, and the attempt is answered by what the
+ * A flow is made for each attempt that is not DNS and that the guard admits; then the target
+ * is dialled while the child still waits, and the attempt is answered by what the
  * host's network said: accepted when it connected, refused with the same errno when not. So
  * the child sees what it would see without us, and one slow target delays nobody.
+ *
+ * Where the verdict wants to know the name that the child will show, its first bytes are held
+ * back until they show one, or can't; meanwhile the server's bytes pass. Then the guard is
+ * asked again. A server that is denied by its name sees a connection without a byte.
  *
  * flow_close() is the only way out and emits flow_end exactly once for a flow that opened.
  *
@@ -19,29 +23,39 @@
 
 #include "flow/dns.h"
 #include "flow/pump.h"
+#include "flow/sniff.h"
 
 /* Delivery has no event of its own: asked for with growing pauses. */
 #define DRAIN_POLL_FIRST_MS 1
 #define DRAIN_POLL_MAX_MS 50
 
+/* A client speaks first, in one go; who waits for the server shows no name. */
+#define SNIFF_MAX_MS 3000
+
+static_assert(PUMP_HELD_MAX == SNIFF_MAX, "all that is looked at is held");
+
 /*
- * DIALING: attempt and, once dial() has returned, dial; no channels.
- * OPEN:    pump; attempt and dial are gone.
- * CLOSED:  off the table; only the memory is left.
+ * DIALING:  attempt and, once dial() has returned, dial; no channels.
+ * SNIFFING: pump, which holds the child's bytes; on the table's list `sniffing`.
+ * OPEN:     pump; attempt and dial are gone.
+ * CLOSED:   off the table; only the memory is left.
  */
 enum flow_state {
 	FLOW_DIALING,
+	FLOW_SNIFFING,
 	FLOW_OPEN,
 	FLOW_CLOSED
 };
 
 struct flow {
-	struct list node;
+	struct list node, of_sniffing;
 	struct flow_table *table;
-	uint64_t id;
+	uint64_t id, start_ms, sniff_until_ms;
 	enum flow_state state;
-	struct target target;
+	struct target target; /* without its known names: they come and go */
+	struct names_hold *hold;
 	struct endpoint child;
+	bool sniffs;
 	struct attempt *attempt;
 	struct dial *dial;
 	struct pump pump;
@@ -50,8 +64,9 @@ struct flow {
 struct flow_table {
 	struct flow_deps deps;
 	struct list flows;
+	struct list sniffing; /* in the order in which their time is up */
 	size_t count;
-	uv_timer_t drain_timer;
+	uv_timer_t drain_timer, sniff_timer;
 	bool draining;
 	uint64_t drain_deadline_ms;
 	unsigned drain_poll_ms;
@@ -61,29 +76,43 @@ struct flow_table {
 
 static void emit(const struct flow *f, struct event ev)
 {
+	const struct guard *guard = f->table->deps.guard;
+	const char *names[NAMES_PER_ADDRESS];
+
+	if (!events_wanted(guard->events))
+		return;
 	ev.flow_id = f->id;
 	ev.protocol = f->target.protocol;
 	ev.child = f->child;
 	ev.remote = f->target.to;
-	event_emit(f->table->deps.events, &ev);
+	ev.name = f->target.name_only ? f->target.name : NULL;
+	ev.via_proxy = f->target.via_proxy;
+	guard_name_event(guard, &ev, names);
+	event_emit(guard->events, &ev);
 }
 
 static void drain_check(struct flow_table *t);
 
-static void flow_close(struct flow *f, int err)
+static void flow_close(struct flow *f, enum close_reason reason, int err)
 {
 	struct flow_table *t = f->table;
 
-	if (f->state == FLOW_OPEN) {
+	if (f->state == FLOW_OPEN || f->state == FLOW_SNIFFING) {
 		pump_close(&f->pump, err);
-		emit(f, (struct event){ .kind = EVENT_FLOW_END,
-					.flow_end = { .bytes_up = f->pump.near.bytes,
-						      .bytes_down = f->pump.far.bytes,
-						      .err = err } });
+		emit(f,
+		     (struct event){ .kind = EVENT_FLOW_END,
+				     .flow_end = { .bytes_up = f->pump.near.bytes,
+						   .bytes_down = f->pump.far.bytes,
+						   .duration_ms = uv_now(t->deps.loop) -
+								  f->start_ms,
+						   .reason = reason,
+						   .err = err } });
 	} else if (f->dial) {
 		t->deps.dialer->ops->cancel(f->dial);
 	}
 	f->state = FLOW_CLOSED;
+	guard_release(t->deps.guard, f->hold);
+	list_del(&f->of_sniffing);
 	list_del(&f->node);
 	t->count--;
 	free(f);
@@ -93,13 +122,94 @@ static void flow_close(struct flow *f, int err)
 
 static void on_pump_end(struct pump *p, int err)
 {
-	flow_close(container_of(p, struct flow, pump), err);
+	enum close_reason reason = !err			 ? CLOSE_EOF :
+				   p->failed == &p->near ? CLOSE_CHILD_RESET :
+							   CLOSE_REMOTE_RESET;
+
+	flow_close(container_of(p, struct flow, pump), reason, err);
 }
 
-static void result(struct flow *f, int err)
+/* --- sniffing --- */
+
+/* Decides again, with the name that the child has shown, or with none. False when the flow
+ * is over. */
+static bool sniffed(struct flow *f, const char *name)
 {
-	emit(f, (struct event){ .kind = EVENT_CONNECT_RESULT,
-				.connect_result = { .err = err } });
+	struct inquiry q = { .target = f->target };
+
+	list_del(&f->of_sniffing);
+	list_init(&f->of_sniffing);
+	q.target.sniffed = true;
+	q.target.seen_name = name;
+	if (!guard_admits(f->table->deps.guard, &f->child, f->id, &q)) {
+		flow_close(f, CLOSE_POLICY, ECONNREFUSED);
+		return false;
+	}
+	f->state = FLOW_OPEN;
+	return pump_release(&f->pump);
+}
+
+static bool on_held(struct pump *p)
+{
+	struct flow *f = container_of(p, struct flow, pump);
+	char name[SNIFF_NAME_MAX];
+
+	switch (sniff_first_bytes(p->held, p->held_len, name)) {
+	case SNIFF_NEED_MORE:
+		return p->held_eof ? sniffed(f, NULL) : true;
+	case SNIFF_NAME:
+		return sniffed(f, name);
+	case SNIFF_MISMATCH:
+		return sniffed(f, "");
+	default:
+		return sniffed(f, NULL);
+	}
+}
+
+static void on_sniff_timer(uv_timer_t *timer)
+{
+	struct flow_table *t = container_of(timer, struct flow_table, sniff_timer);
+
+	while (!list_empty(&t->sniffing)) {
+		struct flow *f = list_entry(t->sniffing.next, struct flow, of_sniffing);
+		uint64_t now = uv_now(t->deps.loop);
+
+		if (f->sniff_until_ms > now) {
+			uv_timer_start(timer, on_sniff_timer, f->sniff_until_ms - now, 0);
+			return;
+		}
+		sniffed(f, NULL);
+	}
+}
+
+static void start_sniffing(struct flow *f, struct channel *near, struct channel *far)
+{
+	struct flow_table *t = f->table;
+
+	f->sniff_until_ms = uv_now(t->deps.loop) + SNIFF_MAX_MS;
+	if (list_empty(&t->sniffing))
+		uv_timer_start(&t->sniff_timer, on_sniff_timer, SNIFF_MAX_MS, 0);
+	list_add_tail(&t->sniffing, &f->of_sniffing);
+	f->state = FLOW_SNIFFING;
+	if (pump_start_held(&f->pump, near, far, on_pump_end, on_held) == 0)
+		return;
+	f->state = FLOW_DIALING;
+	near->ops->close(near, ECONNABORTED);
+	far->ops->close(far, ECONNABORTED);
+	flow_close(f, CLOSE_CHILD_RESET, ENOMEM);
+}
+
+/* --- dialling --- */
+
+static void result(struct flow *f, struct channel *far, int err)
+{
+	struct event ev = { .kind = EVENT_CONNECT_RESULT,
+			    .connect_result = { .err = err } };
+
+	if (far && f->table->deps.guard->events->wants_local)
+		far->ops->endpoints(far, &ev.connect_result.local,
+				    &ev.connect_result.peer);
+	emit(f, ev);
 }
 
 static void refuse(struct flow *f, int err)
@@ -107,9 +217,9 @@ static void refuse(struct flow *f, int err)
 	struct attempt *a = f->attempt;
 
 	f->attempt = NULL;
-	result(f, err);
+	result(f, NULL, err);
 	a->ops->refuse(a, err);
-	flow_close(f, err);
+	flow_close(f, CLOSE_REMOTE_RESET, err);
 }
 
 static void on_dialed(void *ctx, struct channel *far, int err)
@@ -124,10 +234,12 @@ static void on_dialed(void *ctx, struct channel *far, int err)
 	f->attempt = NULL;
 	if (!near) {
 		far->ops->close(far, ECONNABORTED);
-		result(f, ENOMEM);
-		return flow_close(f, ENOMEM);
+		result(f, NULL, ENOMEM);
+		return flow_close(f, CLOSE_CHILD_RESET, ENOMEM);
 	}
-	result(f, 0);
+	result(f, far, 0);
+	if (f->sniffs)
+		return start_sniffing(f, near, far);
 	f->state = FLOW_OPEN;
 	pump_start(&f->pump, near, far, on_pump_end);
 }
@@ -137,11 +249,11 @@ static void on_cancel(void *owner)
 	struct flow *f = owner;
 
 	f->attempt = NULL;
-	result(f, ECONNABORTED);
-	flow_close(f, ECONNABORTED);
+	result(f, NULL, ECONNABORTED);
+	flow_close(f, CLOSE_CHILD_RESET, ECONNABORTED);
 }
 
-static void start(struct flow_table *t, struct attempt *a, const struct target *target)
+static void start(struct flow_table *t, struct attempt *a, const struct inquiry *q)
 {
 	struct flow *f = t->count < t->deps.capacity ? calloc(1, sizeof(*f)) : NULL;
 	struct dial_result r;
@@ -149,8 +261,14 @@ static void start(struct flow_table *t, struct attempt *a, const struct target *
 	if (!f)
 		return a->ops->refuse(a, ECONNREFUSED);
 	f->table = t;
-	f->id = event_flow_id(t->deps.events);
-	f->target = *target;
+	f->id = event_flow_id(t->deps.guard->events);
+	f->start_ms = uv_now(t->deps.loop);
+	f->target = q->target;
+	f->target.known = NULL;
+	f->target.known_count = 0;
+	f->hold = guard_hold(t->deps.guard, &a->remote.addr);
+	f->sniffs = q->verdict.sniff;
+	list_init(&f->of_sniffing);
 	f->child = a->child;
 	f->attempt = a;
 	a->owner = f;
@@ -165,23 +283,6 @@ static void start(struct flow_table *t, struct attempt *a, const struct target *
 		on_dialed(f, r.far, r.err);
 }
 
-static void deny(struct flow_table *t, struct attempt *a, const struct target *target,
-		 const struct verdict *v)
-{
-	struct event ev = {
-		.kind = EVENT_POLICY_VIOLATION,
-		.protocol = target->protocol,
-		.child = a->child,
-		.remote = target->to,
-		.policy_violation = { .target = target, .verdict = v },
-	};
-
-	/* Asking the gateway for a port nobody serves breaks no rule. */
-	if (v->reason != REASON_GATEWAY)
-		event_emit(t->deps.events, &ev);
-	a->ops->refuse(a, ECONNREFUSED);
-}
-
 static void serve_dns(struct flow_table *t, struct attempt *a)
 {
 	struct endpoint child = a->child, to = a->remote;
@@ -194,18 +295,18 @@ static void serve_dns(struct flow_table *t, struct attempt *a)
 void flow_attempt(void *table, struct attempt *a)
 {
 	struct flow_table *t = table;
-	struct target target = { .protocol = IPPROTO_TCP, .to = a->remote };
-	struct verdict v;
+	struct inquiry q = { .target = { .protocol = IPPROTO_TCP, .to = a->remote } };
+	bool is_dns = a->remote.port == DNS_PORT;
 
 	if (t->draining)
 		return a->ops->refuse(a, ECONNREFUSED);
-	v = policy_decide(t->deps.policy, &target);
-	if (a->remote.port == DNS_PORT && (v.allow || v.reason == REASON_GATEWAY))
+	if (is_dns ? !guard_admits_server(t->deps.guard, &a->child, &q) :
+		     !guard_admits(t->deps.guard, &a->child, 0, &q))
+		return a->ops->refuse(a, ECONNREFUSED);
+	if (is_dns)
 		serve_dns(t, a);
-	else if (v.allow)
-		start(t, a, &target);
 	else
-		deny(t, a, &target, &v);
+		start(t, a, &q);
 }
 
 size_t flow_count(const struct flow_table *t)
@@ -260,7 +361,7 @@ static void on_drain_timer(uv_timer_t *timer)
 		struct flow *f = list_entry(pos, struct flow, node);
 
 		if (f->state == FLOW_OPEN && delivered(f))
-			flow_close(f, 0);
+			flow_close(f, CLOSE_EOF, 0);
 		if (!t->draining)
 			return;
 	}
@@ -309,7 +410,9 @@ struct flow_table *flow_table_new(const struct flow_deps *deps)
 		return NULL;
 	t->deps = *deps;
 	list_init(&t->flows);
+	list_init(&t->sniffing);
 	uv_timer_init(deps->loop, &t->drain_timer);
+	uv_timer_init(deps->loop, &t->sniff_timer);
 	return t;
 }
 
@@ -318,9 +421,11 @@ void flow_table_close(struct flow_table *t)
 	t->draining = false;
 	cancel_dialing(t);
 	while (!list_empty(&t->flows))
-		flow_close(list_entry(t->flows.next, struct flow, node), ECONNABORTED);
+		flow_close(list_entry(t->flows.next, struct flow, node), CLOSE_RUN_END,
+			   ECONNABORTED);
 	sock_set_abandon(t->deps.socks);
 	uv_close((uv_handle_t *)&t->drain_timer, NULL);
+	uv_close((uv_handle_t *)&t->sniff_timer, NULL);
 }
 
 void flow_table_free(struct flow_table *t)

@@ -9,15 +9,14 @@
 #include "base/attempt.h"
 #include "base/dialer.h"
 #include "dial/sock.h"
-#include "event/event.h"
+#include "flow/guard.h"
 
 struct nameserver;
 struct flow_table;
 
 struct flow_deps {
 	uv_loop_t *loop;
-	const struct policy *policy;
-	struct events *events;
+	const struct guard *guard;
 	struct dialer *dialer;
 	struct sock_set *socks;
 	struct nameserver *dns; /* serves TCP connections to port 53 */

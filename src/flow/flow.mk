@@ -3,6 +3,10 @@ childflow_lib_sources += \
 	src/flow/dns.h \
 	src/flow/flow.c \
 	src/flow/flow.h \
+	src/flow/guard.c \
+	src/flow/guard.h \
+	src/flow/guard_dns.c \
+	src/flow/guard_dns.h \
 	src/flow/nameport.c \
 	src/flow/nameport.h \
 	src/flow/outbox.c \
@@ -13,6 +17,8 @@ childflow_lib_sources += \
 	src/flow/sniff.h \
 	src/flow/sniff_http.c \
 	src/flow/sniff_tls.c \
+	src/flow/stream.c \
+	src/flow/stream.h \
 	src/flow/udp.c \
 	src/flow/udp.h \
 	$(NULL)

@@ -4,6 +4,8 @@
 
 #include "base/channel.h"
 
+#define PUMP_HELD_MAX 16384
+
 struct pump;
 
 struct pump_side {
@@ -18,12 +20,27 @@ struct pump {
 	/* Called once, when both directions have ended (err 0) or one has failed. The channels
 	 * are the pump's no more: the callee closes them by pump_close(). */
 	void (*on_end)(struct pump *p, int err);
+	const struct pump_side *failed; /* of an end with an errno */
 	bool ended;
+	/* What the near side sends is gathered first, and shown after each addition. False
+	 * when that has ended the pump. */
+	bool (*on_held)(struct pump *p);
+	uint8_t *held;
+	size_t held_len, held_sent;
+	bool held_eof;
 };
 
 /* Starts moving bytes; may call on_end before it returns. */
 void pump_start(struct pump *p, struct channel *near, struct channel *far,
 		void (*on_end)(struct pump *p, int err));
+/* The same, but what the near side sends is held back until pump_release(): p->held, at most
+ * PUMP_HELD_MAX bytes, and no more to come if p->held_eof. 0, or -ENOMEM: nothing has been
+ * done then. */
+int pump_start_held(struct pump *p, struct channel *near, struct channel *far,
+		    void (*on_end)(struct pump *p, int err),
+		    bool (*on_held)(struct pump *p));
+/* Sends what was held, then goes on as any pump. May end it: false then. */
+bool pump_release(struct pump *p);
 /* Closes both channels, orderly when err is 0. */
 void pump_close(struct pump *p, int err);
 

@@ -3,7 +3,7 @@
  *
  * A session stands for one port of the child. It has one host socket, so that all its
  * datagrams leave from one source port, and a flow per peer it has written to: the verdict
- * is the flow's, and answers are taken from those peers only. The socket is made when the
+ * is the flow's and holds as long as it does, and answers are taken from those peers only. The socket is made when the
  * first datagram is allowed and goes with the last flow.
  *
  * Errors of the network come back through the socket's error queue (IP_RECVERR) with the
@@ -64,7 +64,9 @@ struct udp_flow {
 	struct udp_flow *hash_next;
 	struct session *session;
 	struct endpoint peer;
-	uint64_t id, last_ms, bytes_up, bytes_down;
+	struct names_hold *hold;
+	uint64_t id, start_ms, last_ms;
+	uint64_t bytes_up, bytes_down, packets_up, packets_down;
 	bool answered, conversation;
 };
 
@@ -109,26 +111,41 @@ static struct udp_flow *flow_find(struct session *s, const struct endpoint *peer
 	return f;
 }
 
+static void emit(const struct udp_flow *f, struct event ev)
+{
+	const struct guard *guard = f->session->table->deps.guard;
+	const char *names[NAMES_PER_ADDRESS];
+
+	if (!events_wanted(guard->events))
+		return;
+	ev.flow_id = f->id;
+	ev.protocol = IPPROTO_UDP;
+	ev.child = f->session->port->child;
+	ev.remote = f->peer;
+	guard_name_event(guard, &ev, names);
+	event_emit(guard->events, &ev);
+}
+
 /* The caller settles the session afterwards. */
-static void flow_end(struct udp_flow *f)
+static void flow_end(struct udp_flow *f, enum close_reason reason)
 {
 	struct session *s = f->session;
 	struct sessions *t = s->table;
 	struct udp_flow **p = slot(t, s, &f->peer);
 
-	event_emit(t->deps.events,
-		   &(struct event){ .kind = EVENT_FLOW_END,
-				    .flow_id = f->id,
-				    .protocol = IPPROTO_UDP,
-				    .child = s->port->child,
-				    .remote = f->peer,
-				    .flow_end = { .bytes_up = f->bytes_up,
-						  .bytes_down = f->bytes_down } });
+	emit(f, (struct event){ .kind = EVENT_FLOW_END,
+				.flow_end = { .bytes_up = f->bytes_up,
+					      .bytes_down = f->bytes_down,
+					      .packets_up = f->packets_up,
+					      .packets_down = f->packets_down,
+					      .duration_ms = f->last_ms - f->start_ms,
+					      .reason = reason } });
 	while (*p != f)
 		p = &(*p)->hash_next;
 	*p = f->hash_next;
 	list_del(&f->of_session);
 	list_del(&f->by_age);
+	guard_release(t->deps.guard, f->hold);
 	t->flow_count--;
 	free(f);
 }
@@ -148,7 +165,7 @@ static void end_oldest(struct sessions *t, struct session *but)
 	struct udp_flow *f = list_entry(head->next, struct udp_flow, by_age);
 	struct session *s = f->session;
 
-	flow_end(f);
+	flow_end(f, CLOSE_EVICTED);
 	if (s != but)
 		session_settle(s);
 }
@@ -164,7 +181,9 @@ static struct udp_flow *flow_new(struct session *s, const struct endpoint *peer)
 		end_oldest(t, s);
 	f->session = s;
 	f->peer = *peer;
-	f->id = event_flow_id(t->deps.events);
+	f->id = event_flow_id(t->deps.guard->events);
+	f->start_ms = uv_now(t->deps.loop);
+	f->hold = guard_hold(t->deps.guard, &peer->addr);
 	p = slot(t, s, peer);
 	f->hash_next = *p;
 	*p = f;
@@ -182,7 +201,7 @@ static void expire(struct sessions *t, struct list *head, unsigned idle_ms)
 
 		if (uv_now(t->deps.loop) - f->last_ms < idle_ms)
 			return;
-		flow_end(f);
+		flow_end(f, CLOSE_IDLE);
 		session_settle(s);
 	}
 }
@@ -305,14 +324,31 @@ void sessions_flush(struct sessions *t)
 	outbox_flush(&t->out);
 }
 
-static void relay(struct session *s, const struct dgram *d)
+/* The host's socket; whom it reaches is the flow's peer. */
+static void tell_start(const struct udp_flow *f)
 {
-	struct udp_flow *f = flow_find(s, &d->to);
+	struct event ev = { .kind = EVENT_FLOW_START };
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	if (f->session->table->deps.guard->events->wants_local &&
+	    getsockname(f->session->sock.fd, (struct sockaddr *)&sa, &len) == 0) {
+		endpoint_from_sockaddr((struct sockaddr *)&sa, &ev.flow_start.local);
+		ev.flow_start.peer = f->peer;
+	}
+	emit(f, ev);
+}
+
+static void relay(struct session *s, struct udp_flow *f, const struct dgram *d)
+{
 	struct sessions *t = s->table;
 	int err = s->sock.fd < 0 ? -session_open(s) : 0;
 
-	if (!err && !f)
+	if (!err && !f) {
 		f = flow_new(s, &d->to);
+		if (f)
+			tell_start(f);
+	}
 	if (err || !f) {
 		s->port->ops->refuse(s->port, err == EAFNOSUPPORT ? ENETUNREACH : EACCES,
 				     0);
@@ -320,46 +356,47 @@ static void relay(struct session *s, const struct dgram *d)
 	}
 	outbox_put(&t->out, &s->sock, d);
 	f->bytes_up += d->len;
+	f->packets_up++;
 	f->conversation |= f->answered;
 	flow_touch(f);
 	if (!uv_is_active((uv_handle_t *)&t->expire))
 		uv_timer_start(&t->expire, on_expire, EXPIRE_EVERY_MS, EXPIRE_EVERY_MS);
 }
 
-static void deny(struct sessions *t, struct dgram_port *port, const struct target *target,
-		 const struct verdict *v)
+/* Asks for the verdict of a flow that begins, and tells the child when it may not. */
+static bool admit(const struct sessions *t, struct dgram_port *port,
+		  const struct endpoint *to)
 {
-	if (v->reason == REASON_GATEWAY)
-		return port->ops->refuse(port, ECONNREFUSED, 0);
-	event_emit(t->deps.events,
-		   &(struct event){
-			   .kind = EVENT_POLICY_VIOLATION,
-			   .protocol = IPPROTO_UDP,
-			   .child = port->child,
-			   .remote = target->to,
-			   .policy_violation = { .target = target, .verdict = v } });
+	struct inquiry q = { .target = { .protocol = IPPROTO_UDP, .to = *to } };
+	enum reason reason;
+
+	if (to->port == DNS_PORT ? guard_admits_server(t->deps.guard, &port->child, &q) :
+				   guard_admits(t->deps.guard, &port->child, 0, &q))
+		return true;
+	reason = q.verdict.reason;
 	/* RFC 1122 3.2.2: no ICMP error about a datagram to many. */
-	if (v->reason != REASON_MULTICAST)
-		port->ops->refuse(port, EACCES, 0);
+	if (reason != REASON_MULTICAST)
+		port->ops->refuse(port, reason == REASON_GATEWAY ? ECONNREFUSED : EACCES,
+				  0);
+	return false;
 }
 
 void sessions_dgram(void *table, struct dgram_port *port, const struct dgram *d)
 {
 	struct sessions *t = table;
-	struct target target = { .protocol = IPPROTO_UDP, .to = d->to };
-	struct verdict v = policy_decide(t->deps.policy, &target);
-	bool is_dns = d->to.port == DNS_PORT && (v.allow || v.reason == REASON_GATEWAY);
-	struct session *s;
+	struct session *s = port->owner;
+	struct udp_flow *f = s ? flow_find(s, &d->to) : NULL;
 
-	if (!is_dns && !v.allow)
-		return deny(t, port, &target, &v);
-	s = port->owner ? port->owner : session_new(t, port);
+	if (!f && !admit(t, port, &d->to))
+		return;
+	if (!s)
+		s = session_new(t, port);
 	if (!s)
 		return;
-	if (is_dns) {
+	if (d->to.port == DNS_PORT) {
 		ask(s, d); /* an answer at once has settled the session already */
 	} else {
-		relay(s, d);
+		relay(s, f, d);
 		session_settle(s);
 	}
 }
@@ -417,6 +454,7 @@ static void deliver(struct session *s, int i, int n)
 		unsigned len = t->msg[i].msg_len, at = 0;
 
 		f->bytes_down += len;
+		f->packets_down += len > size ? (len + size - 1) / size : 1;
 		do {
 			iov[count++] = (struct iovec){ t->data[i] + at,
 						       MIN(size, len - at) };
@@ -538,7 +576,8 @@ static void session_end(struct session *s)
 		free(q);
 	}
 	while (!list_empty(&s->flows))
-		flow_end(list_entry(s->flows.next, struct udp_flow, of_session));
+		flow_end(list_entry(s->flows.next, struct udp_flow, of_session),
+			 CLOSE_RUN_END);
 	session_close(s);
 }
 

@@ -6,15 +6,14 @@
 
 #include "base/dgram.h"
 #include "base/poller.h"
-#include "event/event.h"
 #include "flow/dns.h"
+#include "flow/guard.h"
 
 struct sessions;
 
 struct sessions_deps {
 	uv_loop_t *loop;
-	const struct policy *policy;
-	struct events *events;
+	const struct guard *guard;
 	struct nameserver *dns;
 	struct poller *poller;
 	size_t capacity; /* sockets at a time */

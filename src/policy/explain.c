@@ -179,7 +179,9 @@ static void suggest_for_shown(const struct verdict *v, const struct target *t, c
 
 	if (!t->name_only)
 		suggest_address(t, cure, sizeof(cure));
-	if (v->reason == REASON_NAME_MISMATCH && t->seen_name)
+	if (t->seen_name && !t->seen_name[0])
+		snprintf(out, size, "the name that it shows is ambiguous");
+	else if (v->reason == REASON_NAME_MISMATCH && t->seen_name)
 		snprintf(out, size, "it shows the name %.*s: %s", DOMAIN_MAX,
 			 t->seen_name, cure);
 	else

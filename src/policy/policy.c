@@ -276,9 +276,23 @@ bool policy_is_name_service(const struct target *t)
 	return false;
 }
 
+bool policy_has_domains(const struct policy *p)
+{
+	return p->sets && p->sets->has_domains;
+}
+
 static bool names_are_controlled(const struct policy *p)
 {
-	return p->proxy_only || (p->sets && p->sets->has_domains);
+	return p->proxy_only || policy_has_domains(p);
+}
+
+/* Two names, or one that is none: whichever the server takes it for could be denied. */
+static bool refuse_ambiguous(const struct policy *p, const struct target *t,
+			     struct verdict *v)
+{
+	if (p->sets && p->sets->has_deny_domains && t->seen_name && !t->seen_name[0])
+		return refuse(v, REASON_NAME_MISMATCH);
+	return false;
 }
 
 static bool refuse_detour(const struct policy *p, const struct target *t,
@@ -355,7 +369,7 @@ static struct verdict decide_gateway(const struct target *t,
 bool policy_asks_own_only(const struct policy *p)
 {
 	return p->own_resolvers || p->default_deny || p->proxy || p->proxy_only ||
-	       (p->sets && p->sets->has_domains);
+	       policy_has_domains(p);
 }
 
 struct verdict policy_decide_name(const struct policy *p, const struct target *t)
@@ -428,7 +442,7 @@ static bool refuse_target(const struct policy *p, const struct target *t,
 	return refuse_address(p, r, traffic, v) ||
 	       deny_by_name(p, POLICY_DENY_DOMAIN_EXACT, t, traffic, v) ||
 	       deny_by_name(p, POLICY_DENY_DOMAIN, t, traffic, v) ||
-	       refuse_detour(p, t, v);
+	       refuse_ambiguous(p, t, v) || refuse_detour(p, t, v);
 }
 
 /* Flows that rest on an allow-cidr rule are let be: their names allow nothing. */

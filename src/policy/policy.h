@@ -103,6 +103,20 @@ bool policy_asks_own_only(const struct policy *policy);
  * address inside of it counts too. */
 bool policy_is_private(const struct policy *policy, const struct addr *a);
 
+/* What an address means as the answer to a DNS question. */
+enum answer_class {
+	ANSWER_CLASS_PUBLIC,
+	ANSWER_CLASS_PRIVATE, /* of a private network, special-purpose, or the host's own */
+	ANSWER_CLASS_NEVER,   /* loopback, link-local, metadata, unspecified, multicast */
+};
+
+/* An IPv4 address inside counts too. *why is what a refusal of it is called. */
+enum answer_class policy_classify_answer(const struct policy *policy,
+					 const struct addr *a, enum reason *why);
+
+/* There are rules about names: they have to be known. */
+bool policy_has_domains(const struct policy *policy);
+
 /* As events name it. */
 const char *reason_name(enum reason reason);
 

@@ -1,6 +1,7 @@
 childflow_lib_sources += \
 	src/policy/cidr.c \
 	src/policy/cidr.h \
+	src/policy/classify.c \
 	src/policy/compile.c \
 	src/policy/domain.c \
 	src/policy/domain.h \

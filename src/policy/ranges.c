@@ -126,6 +126,13 @@ static const struct range *find(const struct range_table *t, const struct addr *
 	return best;
 }
 
+bool ranges_link_local(const struct addr *a)
+{
+	if (addr_is_v4(a))
+		return a->b[12] == 169 && a->b[13] == 254;
+	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
 bool ranges_metadata(const struct addr *a)
 {
 	return find(&ranges_metadata_table, a);

@@ -27,6 +27,8 @@ bool ranges_martian(const struct addr *a);
 /* 224/4, 255.255.255.255, ff00::/8 (RFC 5771, 919, 4291 2.7). */
 bool ranges_multicast(const struct addr *a);
 bool ranges_metadata(const struct addr *a);
+/* 169.254/16, fe80::/10 (RFC 3927, 4291 2.5.6). */
+bool ranges_link_local(const struct addr *a);
 /* Also true of the metadata addresses that have public numbers. */
 bool ranges_private(const struct addr *a);
 /* A name that stands for a metadata address wherever there is one. */

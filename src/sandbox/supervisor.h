@@ -12,6 +12,8 @@
 
 /* Exit codes that are childflow's own. */
 enum {
+	SUPERVISOR_EXIT_LEAK =
+		120, /* something was blocked, though the command succeeded */
 	SUPERVISOR_EXIT_FAILED = 125,
 	SUPERVISOR_EXIT_NOT_EXECUTABLE = 126,
 	SUPERVISOR_EXIT_NOT_FOUND = 127,
@@ -31,7 +33,8 @@ struct supervisor_setup {
 	 * after a change of resolvers_path, or of what that links to. NULL: not to be
 	 * followed.
 	 */
-	size_t (*resolvers_read)(void *ctx, struct endpoint out[static PROTO_RESOLVERS_MAX]);
+	size_t (*resolvers_read)(void *ctx,
+				 struct endpoint out[static PROTO_RESOLVERS_MAX]);
 	void *resolvers_ctx;
 	const char *resolvers_path;
 	/*

@@ -34,7 +34,8 @@ static void test_every_key(void **state)
 		"['192.0.2.1']\n"
 		"allow_domains_exact = ['A.example']\nallow_domains = ['b.example']\n"
 		"deny_domains_exact = ['c.example']\ndeny_domains = ['*.d.example']\n"
-		"proxy_only = true\nfail_on_leak = true\niface = 'eth0'\nmtu = 1400\n"
+		"proxy_only = true\nfail_on_leak = true\naudit = true\n"
+		"allow_dns = true\nallow_quic = true\niface = 'eth0'\nmtu = 1400\n"
 		"drain_timeout = '0.5'\nas_root = true\nlog_level = 'info'\n"
 		"proxy_password_file = '-'\ncommand = ['sh', '-c', 'a ; b']\n";
 	const char *path = settings_write("p.toml", text);
@@ -63,7 +64,7 @@ static void test_every_key(void **state)
 	assert_true(cfg.proxy_insecure && cfg.summary && cfg.offline &&
 		    cfg.block_private);
 	assert_true(cfg.block_metadata && cfg.proxy_only && cfg.fail_on_leak &&
-		    cfg.as_root);
+		    cfg.audit && cfg.allow_dns && cfg.allow_quic && cfg.as_root);
 	assert_int_equal(cfg.doctor_format, FORMAT_JSON);
 	assert_int_equal(cfg.report_format, FORMAT_MARKDOWN);
 	assert_int_equal(cfg.summary_format, FORMAT_JSON);
@@ -83,7 +84,7 @@ static void test_every_key(void **state)
 	assert_int_equal(cfg.log_level, LOG_LEVEL_INFO);
 	assert_string_equal(cfg.command.list[2], "a ; b");
 	assert_null(cfg.command.list[3]);
-	assert_int_equal(cfg.from[OPTION_MTU].line, 28);
+	assert_int_equal(cfg.from[OPTION_MTU].line, 31);
 	config_free(&cfg);
 }
 

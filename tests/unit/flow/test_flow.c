@@ -21,6 +21,7 @@ struct fake_channel {
 static struct {
 	uv_loop_t loop;
 	struct policy policy;
+	struct guard guard;
 	struct events events;
 	struct event_sink sink;
 	struct dialer dialer;
@@ -154,8 +155,7 @@ static void on_event(struct event_sink *sink, const struct event *ev)
 static int setup(void **state)
 {
 	struct flow_deps deps = { .loop = &t.loop,
-				  .policy = &t.policy,
-				  .events = &t.events,
+				  .guard = &t.guard,
 				  .dialer = &t.dialer,
 				  .socks = &t.socks,
 				  .capacity = 1 };
@@ -164,6 +164,9 @@ static int setup(void **state)
 	memset(&t, 0, sizeof(t));
 	uv_loop_init(&t.loop);
 	events_init(&t.events);
+	t.guard = (struct guard){ .policy = &t.policy,
+				  .events = &t.events,
+				  .loop = &t.loop };
 	t.sink.on_event = on_event;
 	event_sink_add(&t.events, &t.sink);
 	t.dialer.ops = &di_ops;

@@ -32,6 +32,7 @@ struct fake_port {
 static struct {
 	uv_loop_t loop;
 	struct policy policy;
+	struct guard guard;
 	struct events events;
 	struct event_sink sink;
 	struct poller poller;
@@ -253,6 +254,9 @@ static int setup(void **state)
 	world.len = 1;
 	uv_loop_init(&t.loop);
 	events_init(&t.events);
+	t.guard = (struct guard){ .policy = &t.policy,
+				  .events = &t.events,
+				  .loop = &t.loop };
 	t.sink.on_event = on_event;
 	event_sink_add(&t.events, &t.sink);
 	assert_int_equal(poller_init(&t.poller, &t.loop), 0);
@@ -262,8 +266,7 @@ static int setup(void **state)
 		t.port[i].dp.child.port = 5000 + i;
 	}
 	t.table = sessions_new(&(struct sessions_deps){ .loop = &t.loop,
-							.policy = &t.policy,
-							.events = &t.events,
+							.guard = &t.guard,
 							.poller = &t.poller,
 							.capacity = SOCKETS });
 	return t.table ? 0 : -1;

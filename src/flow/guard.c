@@ -1,0 +1,77 @@
+#include "flow/guard.h"
+
+static void tell(const struct guard *g, const struct endpoint *child, uint64_t flow_id,
+		 const struct inquiry *q, bool passes)
+{
+	const char *names[NAMES_PER_ADDRESS];
+	struct event ev = {
+		.kind = EVENT_POLICY_VIOLATION,
+		.flow_id = flow_id,
+		.protocol = q->target.protocol,
+		.child = *child,
+		.remote = q->target.to,
+		.name = q->target.name_only ? q->target.name : NULL,
+		.via_proxy = q->target.via_proxy,
+		.policy_violation = { .target = &q->target,
+				      .verdict = &q->verdict,
+				      .audit = passes },
+	};
+
+	guard_name_event(g, &ev, names);
+	event_emit(g->events, &ev);
+}
+
+/* Asking the gateway for a port nobody serves breaks no rule. */
+static bool pass(const struct guard *g, const struct endpoint *child, uint64_t flow_id,
+		 const struct inquiry *q)
+{
+	const struct verdict *v = &q->verdict;
+	bool passes = v->allow || (g->audit && v->reason >= REASON_OFFLINE);
+
+	if (!v->allow && v->reason != REASON_GATEWAY)
+		tell(g, child, flow_id, q, passes);
+	return passes;
+}
+
+bool guard_admits(const struct guard *g, const struct endpoint *child, uint64_t flow_id,
+		  struct inquiry *q)
+{
+	struct target *t = &q->target;
+	const char *names[NAMES_PER_ADDRESS];
+
+	t->known = q->known;
+	t->known_count = 0;
+	if (g->names && !t->name_only)
+		t->known_count = names_of(g->names, &t->to.addr, uv_now(g->loop), names);
+	for (size_t i = 0; i < t->known_count; i++)
+		q->known[i] = (struct known_name){ .name = names[i], .ours = true };
+	q->verdict = policy_decide(g->policy, t);
+	return pass(g, child, flow_id, q);
+}
+
+bool guard_admits_server(const struct guard *g, const struct endpoint *child,
+			 struct inquiry *q)
+{
+	q->verdict = policy_decide_server(g->policy, &q->target);
+	return pass(g, child, 0, q);
+}
+
+void guard_name_event(const struct guard *g, struct event *ev,
+		      const char *list[static NAMES_PER_ADDRESS])
+{
+	if (!g->names || !events_wanted(g->events))
+		return;
+	ev->name_count = names_of(g->names, &ev->remote.addr, uv_now(g->loop), list);
+	ev->names = list;
+}
+
+struct names_hold *guard_hold(const struct guard *g, const struct addr *addr)
+{
+	return g->names ? names_hold(g->names, addr, uv_now(g->loop)) : NULL;
+}
+
+void guard_release(const struct guard *g, struct names_hold *hold)
+{
+	if (hold)
+		names_release(g->names, hold, uv_now(g->loop));
+}

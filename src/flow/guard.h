@@ -1,0 +1,48 @@
+/*
+ * Asks the policy what the child may reach, with what is known of the target, and tells what
+ * is refused. Every attempt, datagram, echo and question comes here before it goes on.
+ */
+#ifndef FLOW_GUARD_H
+#define FLOW_GUARD_H
+
+#include <uv.h>
+
+#include "dns/names.h"
+#include "event/event.h"
+
+struct guard {
+	const struct policy *policy;
+	struct events *events;
+	struct names *names; /* or NULL: none are learned */
+	uv_loop_t *loop;
+	bool audit; /* what the rules refuse is told, and goes on */
+};
+
+/* One question to the policy. The known names last until the table of names changes. */
+struct inquiry {
+	struct target target;
+	struct known_name known[NAMES_PER_ADDRESS];
+	struct verdict verdict;
+};
+
+/*
+ * Fills in the names that are known for the target, and the verdict. True when it may go on;
+ * a refusal has been told then, as one of flow_id (0: there is no flow yet). What is refused
+ * whatever the options are (loopback, multicast) is refused under audit, too.
+ */
+bool guard_admits(const struct guard *g, const struct endpoint *child, uint64_t flow_id,
+		  struct inquiry *q);
+
+/* The same about a server that the child wants to ask DNS questions of. */
+bool guard_admits_server(const struct guard *g, const struct endpoint *child,
+			 struct inquiry *q);
+
+/* Fills in ev's names, those of its remote address. `list` is to live as long as ev. */
+void guard_name_event(const struct guard *g, struct event *ev,
+		      const char *list[static NAMES_PER_ADDRESS]);
+
+/* names_hold() and names_release() of an address; a hold is NULL when nothing is known. */
+struct names_hold *guard_hold(const struct guard *g, const struct addr *addr);
+void guard_release(const struct guard *g, struct names_hold *hold);
+
+#endif
