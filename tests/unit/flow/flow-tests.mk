@@ -3,8 +3,12 @@ check_PROGRAMS += \
 	tests/unit/flow/test_flow \
 	tests/unit/flow/test_nameport \
 	tests/unit/flow/test_sniff \
+	tests/unit/flow/test_sniffing \
 	tests/unit/flow/test_udp \
 	$(NULL)
 
 tests_unit_flow_test_dns_SOURCES = tests/unit/flow/test_dns.c tests/unit/dns/queries.h \
 	$(world_sources)
+tests_unit_flow_test_flow_SOURCES = tests/unit/flow/test_flow.c tests/unit/flow/world.h
+tests_unit_flow_test_sniffing_SOURCES = tests/unit/flow/test_sniffing.c \
+	tests/unit/flow/world.h
