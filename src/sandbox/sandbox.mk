@@ -8,6 +8,8 @@ childflow_lib_sources += \
 	src/sandbox/confine.h \
 	src/sandbox/hide.c \
 	src/sandbox/hide.h \
+	src/sandbox/hostaddrs.c \
+	src/sandbox/hostaddrs.h \
 	src/sandbox/idmap.c \
 	src/sandbox/idmap.h \
 	src/sandbox/init.c \

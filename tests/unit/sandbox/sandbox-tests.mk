@@ -1,4 +1,6 @@
 check_PROGRAMS += \
+	tests/unit/sandbox/test_hostaddrs \
+	tests/unit/sandbox/test_hostaddrs_kernel \
 	tests/unit/sandbox/test_idmap \
 	tests/unit/sandbox/test_netlink \
 	tests/unit/sandbox/test_nsswitch \
