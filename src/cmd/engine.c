@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <uv.h>
@@ -33,6 +34,7 @@
 #include "netif/tap.h"
 #include "policy/policy.h"
 #include "sandbox/confine.h"
+#include "sandbox/hostaddrs.h"
 #include "sandbox/proto.h"
 
 /* Loop, tap, resolver's sockets and the like: flows never take these. */
@@ -47,12 +49,14 @@ struct engine {
 	int init_fd, supervisor_fd;
 	struct netplan plan;
 	uv_loop_t loop;
-	uv_poll_t init_poll, supervisor_poll;
+	uv_poll_t init_poll, supervisor_poll, host_poll;
 	struct policy policy;
 	struct events events;
 	struct event_sink log_sink;
 	struct counter_sink counter_sink;
 	struct notice_sink notice_sink;
+	struct hostaddrs host;
+	bool follows_host; /* the rules speak of the host's own addresses */
 	struct names *names;
 	struct guard guard;
 	struct poller poller;
@@ -151,6 +155,44 @@ static size_t descriptors(void)
 	       OWN_DESCRIPTORS;
 }
 
+/* What the policy doesn't know it would let pass. */
+static int apply_host_addresses(struct engine *e)
+{
+	const struct hostaddrs_list *l = &e->host.list;
+
+	if (l->cut)
+		log_warn("the host has more than %d addresses, the others are not known "
+			 "to be its own",
+			 HOSTADDRS_MAX);
+	return policy_set_host_addresses(&e->policy, l->addrs, l->count);
+}
+
+static void on_host_addresses(uv_poll_t *poll, int status, int events)
+{
+	struct engine *e = container_of(poll, struct engine, host_poll);
+	int r = hostaddrs_read(&e->host);
+
+	(void)events;
+	/* Lost events are an error of the socket's, after which libuv watches no longer. */
+	if (status < 0)
+		uv_poll_start(poll, UV_READABLE, on_host_addresses);
+	if (r > 0)
+		r = apply_host_addresses(e);
+	if (r < 0)
+		log_warn("the host's addresses have changed, to what can't be told: %s",
+			 strerror(-r));
+}
+
+static int prepare_host_addresses(struct engine *e, struct error *err)
+{
+	e->follows_host = e->policy.block_private || e->policy.default_deny;
+	if (!e->follows_host)
+		return 0;
+	if (hostaddrs_open(&e->host, err) < 0)
+		return -1;
+	return apply_host_addresses(e) < 0 ? no_memory(err) : 0;
+}
+
 static int prepare_policy(struct engine *e, struct error *err)
 {
 	const struct config *cfg = e->setup->cfg;
@@ -176,7 +218,9 @@ static int prepare_policy(struct engine *e, struct error *err)
 		.allow_dns = cfg->allow_dns,
 		.allow_quic = cfg->allow_quic,
 	};
-	return policy_compile(&e->policy, &rules, err);
+	if (policy_compile(&e->policy, &rules, err) < 0)
+		return -1;
+	return prepare_host_addresses(e, err);
 }
 
 static int prepare_guard(struct engine *e, struct error *err)
@@ -315,10 +359,14 @@ static int attach(struct engine *e, int tap_fd, struct error *err)
 	r = uv_poll_init(&e->loop, &e->init_poll, e->init_fd);
 	if (r == 0)
 		r = uv_poll_init(&e->loop, &e->supervisor_poll, e->supervisor_fd);
+	if (r == 0 && e->follows_host)
+		r = uv_poll_init(&e->loop, &e->host_poll, e->host.fd);
 	if (r)
 		return error_set(err, -r, "watch the other processes");
 	uv_poll_start(&e->init_poll, UV_READABLE, on_init);
 	uv_poll_start(&e->supervisor_poll, UV_READABLE, on_supervisor);
+	if (e->follows_host)
+		uv_poll_start(&e->host_poll, UV_READABLE, on_host_addresses);
 	r = tap_start(e->tap, on_tap_gone, e);
 	return r ? error_set(err, -r, "watch the tap") : 0;
 }
@@ -358,6 +406,8 @@ static void tear_down(struct engine *e)
 	uv_close((uv_handle_t *)&e->trim_timer, NULL);
 	uv_close((uv_handle_t *)&e->init_poll, NULL);
 	uv_close((uv_handle_t *)&e->supervisor_poll, NULL);
+	if (e->follows_host)
+		uv_close((uv_handle_t *)&e->host_poll, NULL);
 	uv_run(&e->loop, UV_RUN_DEFAULT);
 	sessions_free(e->udp);
 	flow_table_free(e->flows);
@@ -366,6 +416,8 @@ static void tear_down(struct engine *e)
 	hosts_free(e->hosts);
 	names_free(e->names);
 	policy_free(&e->policy);
+	if (e->follows_host)
+		hostaddrs_close(&e->host);
 	buf_trim();
 	uv_loop_close(&e->loop);
 }

@@ -128,6 +128,7 @@ class Lab:
         self.id = uuid.uuid4().hex
         self.servers = []
         self.spaces = []
+        self.lent = set()  # what more_addresses() has given out
         self.top = pathlib.Path(tempfile.mkdtemp(prefix="childflow-lab-"))
         atexit.register(self.close)
         self._make_files()
@@ -398,9 +399,25 @@ class Lab:
         send = f"import socket; socket.socket(2, 2).sendto({token!r}, ({address!r}, 9))"
         subprocess.run([*self.host.enter(), PYTHON, "-ISc", send], check=True)
 
+    @contextlib.contextmanager
+    def more_addresses(self, space, *addresses):
+        """The space has these, too, on an interface of its own."""
+        self.lent.update(addresses)
+        batch = "\n".join(f"address add {a}/128 dev more0 nodad" if ":" in a else
+                          f"address add {a}/32 dev more0" for a in addresses)
+        space.sh(f"""
+            ip link add more0 type veth peer name more1
+            ip link set more0 up; ip link set more1 up
+            ip -batch - <<END\n{batch}\nEND
+        """)
+        try:
+            yield
+        finally:
+            space.sh("ip link del more0")
+
     def strangers_on_the_wire(self):
         """Sources of packets, since the lab began, that belong to neither of its sides."""
-        hosts = {HOST4, HOST6, *OTHER_HOST.values()}
+        hosts = {HOST4, HOST6, *OTHER_HOST.values(), *self.lent}
         known = {*hosts, ROUTER4, ROUTER6, *FAR.values(), *address_list()}
         sources = {p.source for p in self.wire.since(capture.FILE_HEADER_SIZE)}
         return {s for s in sources - known if not s.startswith(("fe80:", "::"))}

@@ -1,0 +1,44 @@
+"""Tries what the rules may forbid: attempts.py NAME ARGUMENT...
+
+Each prints a line per try: the target, and "ok" or the errno's name.
+"""
+
+import socket
+import sys
+
+from client import connected, outcome
+
+DEADLINE = 10
+
+
+def tcp(*targets):
+    """HOST PORT HOST PORT...: how connect() went."""
+    for host, port in zip(targets[::2], targets[1::2]):
+        print(host, port, outcome(connected, host, port), flush=True)
+
+
+def udp(*targets):
+    """HOST PORT...: a datagram to each, and what its socket says of it: "silence" if nothing."""
+    for host, port in zip(targets[::2], targets[1::2]):
+        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        sock.settimeout(DEADLINE)
+
+        def exchange():
+            sock.connect((host, int(port)))
+            sock.send(b"hello")
+            sock.recv(100)
+
+        print(host, port, outcome(exchange), flush=True)
+
+
+def told():
+    """Lines of "tcp HOST PORT" and "udp HOST PORT", each tried when it comes."""
+    for line in sys.stdin:
+        name, *words = line.split()
+        PROGRAMS[name](*words)
+
+
+PROGRAMS = {program.__name__: program for program in (tcp, udp, told)}
+
+if __name__ == "__main__":
+    PROGRAMS[sys.argv[1]](*sys.argv[2:])
