@@ -7,8 +7,6 @@ childflow_lib_sources += \
 	src/flow/guard.h \
 	src/flow/guard_dns.c \
 	src/flow/guard_dns.h \
-	src/flow/nameport.c \
-	src/flow/nameport.h \
 	src/flow/outbox.c \
 	src/flow/outbox.h \
 	src/flow/pump.c \

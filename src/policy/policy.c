@@ -266,7 +266,9 @@ static bool refuse_address(const struct policy *p, const struct readings *r,
 
 bool policy_is_name_service(const struct target *t)
 {
-	static const uint16_t ports[] = { 853, 5353, 5355, 137 };
+	/* DNS over TLS, over QUIC; mDNS; LLMNR; NetBIOS (RFC 1002: its datagrams carry
+	 * names, too) */
+	static const uint16_t ports[] = { 853, 5353, 5355, 137, 138 };
 
 	if (t->protocol != IPPROTO_TCP && t->protocol != IPPROTO_UDP)
 		return false;

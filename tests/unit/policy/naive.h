@@ -254,7 +254,7 @@ static inline bool naive_name_service(const struct target *t)
 	int p = t->to.port;
 
 	return (t->protocol == IPPROTO_TCP || t->protocol == IPPROTO_UDP) &&
-	       (p == 853 || p == 5353 || p == 5355 || p == 137);
+	       (p == 853 || p == 5353 || p == 5355 || p == 137 || p == 138);
 }
 
 /* Of targets that are no DNS questions. */

@@ -341,10 +341,11 @@ static void resolvers_of_others(void **state)
 	static const char *const services[] = {
 		"tcp 4.4.4.4 853",  "udp 4.4.4.4 853",	"udp 4.4.4.4 5353",
 		"udp 4.4.4.4 5355", "tcp 4.4.4.4 5355", "udp 4.4.4.4 137",
+		"udp 4.4.4.4 138",  "tcp 4.4.4.4 138",
 	};
 	static const char *const others[] = {
 		"tcp 4.4.4.4 852", "udp 4.4.4.4 854",  "udp 4.4.4.4 5354",
-		"udp 4.4.4.4 138", "icmp 4.4.4.4 853",
+		"udp 4.4.4.4 139", "icmp 4.4.4.4 853",
 	};
 	static const enum policy_list lists[] = {
 		POLICY_DENY_DOMAIN,
