@@ -18,5 +18,7 @@ childflow_lib_sources += \
 	src/base/poller.h \
 	src/base/proxy.h \
 	src/base/target.h \
+	src/base/utf8.c \
+	src/base/utf8.h \
 	src/base/util.h \
 	$(NULL)

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "base/util.h"
 #include "config/toml_token.h"
 
@@ -165,7 +166,7 @@ int toml_write_string(FILE *out, const char *text)
 	size_t n;
 
 	for (const char *c = text; c < end; c += n) {
-		n = toml_utf8_length(c, end);
+		n = utf8_length(c, end);
 		if (!n)
 			return -1;
 	}

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "base/util.h"
 
 #define SHOWN_MAX 60
@@ -75,35 +76,6 @@ int toml_shown(const char *text, size_t len)
 
 /* --- characters --- */
 
-size_t toml_utf8_length(const char *text, const char *end)
-{
-	const unsigned char *c = (const unsigned char *)text;
-	size_t left = end - text, n;
-	unsigned char low = 0x80, high = 0xbf; /* what the second byte may be */
-
-	if (c[0] < 0x80)
-		return 1;
-	if (c[0] < 0xc2 || c[0] > 0xf4)
-		return 0;
-	n = c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
-	/* No longer forms than needed, no surrogates, nothing above U+10FFFF. */
-	if (c[0] == 0xe0)
-		low = 0xa0;
-	else if (c[0] == 0xed)
-		high = 0x9f;
-	else if (c[0] == 0xf0)
-		low = 0x90;
-	else if (c[0] == 0xf4)
-		high = 0x8f;
-	if (left < n || c[1] < low || c[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++) {
-		if ((c[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	return n;
-}
-
 bool toml_is_bare(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
@@ -136,7 +108,7 @@ static int check_characters(struct toml_scanner *s)
 	size_t n;
 
 	for (const char *c = s->start; c < s->end; c += n) {
-		n = toml_utf8_length(c, s->end);
+		n = utf8_length(c, s->end);
 		if (!n)
 			return toml_fail(s, c, "Save the file as UTF-8.",
 					 "byte 0x%02x is not UTF-8", (unsigned char)*c);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "base/util.h"
 
 /* --- words: booleans, integers, and what is no value of ours --- */
@@ -291,7 +292,7 @@ static int scan_key(struct toml_scanner *s, char **key)
 			s, c,
 			"Write key = value; a key has letters, digits, _ and -, and "
 			"a comment begins with #.",
-			"no key begins with '%.*s'", (int)toml_utf8_length(c, s->end), c);
+			"no key begins with '%.*s'", (int)utf8_length(c, s->end), c);
 	*key = strndup(s->at, c - s->at);
 	if (!*key)
 		return toml_fail_memory(s);

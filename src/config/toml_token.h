@@ -59,8 +59,6 @@ void toml_skip_space(struct toml_scanner *s);
 /* Sets *out to the string that begins with the quote at s->at, to be freed. */
 int toml_scan_string(struct toml_scanner *s, char **out);
 
-/* The bytes of the UTF-8 character at text, or 0 when it is none. text < end. */
-size_t toml_utf8_length(const char *text, const char *end);
 bool toml_is_control(char c);
 /* Whether a character can stand in a key without quotes. */
 bool toml_is_bare(char c);
