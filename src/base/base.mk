@@ -9,6 +9,8 @@ childflow_lib_sources += \
 	src/base/dialer.h \
 	src/base/error.c \
 	src/base/error.h \
+	src/base/json.c \
+	src/base/json.h \
 	src/base/list.h \
 	src/base/log.c \
 	src/base/log.h \
