@@ -40,6 +40,9 @@ static void print_error(const struct error *err)
 	dprintf(STDERR_FILENO, "childflow: %s\n", err->text);
 	if (err->cure[0])
 		dprintf(STDERR_FILENO, "childflow: %s\n", err->cure);
+	if (err->reason != ERROR_UNKNOWN)
+		dprintf(STDERR_FILENO, "childflow: reason_code: %s\n",
+			error_reason_name(err->reason));
 }
 
 static int flush(struct error *err)

@@ -334,8 +334,10 @@ static int receive_tap(struct engine *e, int fds[PROTO_FD_COUNT], struct error *
 	struct proto_msg msg;
 	int r = proto_recv(e->init_fd, &msg, fds, PROTO_FD_COUNT);
 
-	if (r != 1 || msg.type != PROTO_TAP || fds[PROTO_FD_TAP] < 0)
-		return error_set(err, r < 0 ? -r : 0, "receive the tap");
+	if (r != 1 || msg.type != PROTO_TAP || fds[PROTO_FD_TAP] < 0) {
+		error_set(err, r < 0 ? -r : 0, "receive the tap");
+		return error_because(err, ERROR_SYNC);
+	}
 	e->plan = msg.plan;
 	return 0;
 }

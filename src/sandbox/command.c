@@ -50,6 +50,12 @@ static bool written_by_init(const struct command_setup *setup)
 	return setup->idmap->whole && !setup->as_root;
 }
 
+static int out_of_step(int code, const char *what, struct error *err)
+{
+	error_set(err, code, "%s", what);
+	return error_because(err, ERROR_SYNC);
+}
+
 /* A whole map is written by init, our parent, which then sends one byte. */
 static int take_ids(const struct command_setup *setup, int pair, struct error *err)
 {
@@ -60,7 +66,7 @@ static int take_ids(const struct command_setup *setup, int pair, struct error *e
 	if (!setup->idmap->whole)
 		return idmap_write(setup->idmap, 0, err);
 	if (recv(pair, &go, 1, 0) != 1)
-		return error_set(err, EPIPE, "wait for the id maps");
+		return out_of_step(EPIPE, "wait for the id maps", err);
 	return 0;
 }
 
@@ -150,10 +156,16 @@ static int await_exec(int pair, struct pathexec_result *why, struct error *err)
 	if (n == 0)
 		return 1;
 	if (n != sizeof(report))
-		return error_set(err, n < 0 ? errno : EPROTO, "start the command");
+		return out_of_step(n < 0 ? errno : EPROTO, "start the command", err);
 	*why = report.why;
 	*err = report.error;
 	return report.tried ? 0 : -1;
+}
+
+static int no_namespace(struct error *err)
+{
+	error_set(err, errno, "create the command's user namespace");
+	return error_because(err, ERROR_NAMESPACES);
 }
 
 pid_t command_start(const struct command_setup *setup, struct pathexec_result *why,
@@ -172,14 +184,14 @@ pid_t command_start(const struct command_setup *setup, struct pathexec_result *w
 	/* All is blocked in init; so what it was sent is still there to be seen. */
 	sigpending(&process.early);
 	pid = start(&process);
-	ret = pid < 0 ? error_set(err, errno, "create the command's user namespace") : 0;
+	ret = pid < 0 ? no_namespace(err) : 0;
 	close(pair[1]);
 	if (ret == 0 && written_by_init(setup))
 		ret = idmap_write(setup->idmap, pid, err);
 	/* If it has died, that is what await_exec() finds. */
 	if (ret == 0 && written_by_init(setup) &&
 	    send(pair[0], "", 1, MSG_NOSIGNAL) < 0 && errno != EPIPE)
-		ret = error_set(err, errno, "tell the command its ids");
+		ret = out_of_step(errno, "tell the command its ids", err);
 	if (ret == 0)
 		ret = await_exec(pair[0], why, err);
 	close(pair[0]);

@@ -73,7 +73,7 @@ static int whole_map(const char *path, char out[static IDMAP_TEXT_MAX], struct e
 	return 0;
 }
 
-int idmap_choose(struct idmap *map, bool as_root, struct error *err)
+static int choose(struct idmap *map, bool as_root, struct error *err)
 {
 	map->root = geteuid() == 0;
 	/* Others than root would become it on the host, too: their own ids are enough. */
@@ -90,6 +90,11 @@ int idmap_choose(struct idmap *map, bool as_root, struct error *err)
 	snprintf(map->gid, sizeof(map->gid), "%u %u 1\n", as_root ? 0 : getegid(),
 		 getegid());
 	return 0;
+}
+
+int idmap_choose(struct idmap *map, bool as_root, struct error *err)
+{
+	return choose(map, as_root, err) < 0 ? error_because(err, ERROR_ID_MAPS) : 0;
 }
 
 static int write_file(pid_t pid, const char *name, const char *text, struct error *err)
@@ -118,9 +123,9 @@ static int write_uids(const struct idmap *map, pid_t pid, struct error *err)
 
 int idmap_write(const struct idmap *map, pid_t pid, struct error *err)
 {
-	if (write_uids(map, pid, err) < 0)
-		return -1;
-	if (!map->whole && write_file(pid, "setgroups", "deny", err) < 0)
-		return -1;
-	return write_file(pid, "gid_map", map->gid, err);
+	if (write_uids(map, pid, err) < 0 ||
+	    (!map->whole && write_file(pid, "setgroups", "deny", err) < 0) ||
+	    write_file(pid, "gid_map", map->gid, err) < 0)
+		return error_because(err, ERROR_ID_MAPS);
+	return 0;
 }

@@ -76,6 +76,7 @@ static void fail(const struct init *in, struct error *err)
 {
 	struct proto_msg msg;
 
+	err->phase = PHASE_CHILD;
 	in->setup->backend->ops->check(err, getpid());
 	proto_send_error(in->setup->supervisor, err);
 	while (proto_recv(in->setup->supervisor, &msg, NULL, 0) == 1)
@@ -121,7 +122,10 @@ static int set_up_link(const struct init *in, struct netplan *plan, struct error
 	for (int i = 0; i < PROTO_FD_COUNT; i++)
 		close(fds[i]);
 	/* An engine that is dead is found so in await_engine(), maybe with a last word. */
-	return r && r != -EPIPE ? error_set(err, -r, "send the tap to the engine") : 0;
+	if (r == 0 || r == -EPIPE)
+		return 0;
+	error_set(err, -r, "send the tap to the engine");
+	return error_because(err, ERROR_SYNC);
 }
 
 static int set_up_view(struct init *in, const struct netplan *plan, struct error *err)

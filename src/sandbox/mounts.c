@@ -96,6 +96,7 @@ static int cover_file(const char *name, struct error *err)
 	if (errno == ENOENT && strcmp(name, "nsswitch.conf") == 0)
 		return 0;
 	error_set(err, errno, "mount our file on %s", to);
+	error_because(err, strcmp(name, "hosts") == 0 ? ERROR_HOSTS : ERROR_RESOLV_CONF);
 	if (err->code == ENOENT)
 		error_cure(err,
 			   "Create an empty %s to mount on: the kernel allows no overlay "
@@ -185,13 +186,17 @@ int mounts_set_up(const struct mounts_setup *setup, struct error *err)
 			return error_set(err, errno, "find out the current directory");
 		cwd[0] = '\0';
 	}
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return error_set(err, errno, "make mounts private");
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
+		error_set(err, errno, "make mounts private");
+		return error_because(err, ERROR_PRIVATE_MOUNTS);
+	}
 	cgroup = open_tree(AT_FDCWD, CGROUP,
 			   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	if (cgroup < 0 && errno != ENOENT)
 		return error_set(err, errno, "open_tree " CGROUP);
-	if (stage(setup, err) < 0 || cover_etc(setup, err) < 0 ||
+	if (stage(setup, err) < 0)
+		return error_because(err, ERROR_RESOLV_CONF);
+	if (cover_etc(setup, err) < 0 ||
 	    hide_resolvers(setup->hide, STAGE_EMPTY, STAGE_NOTHING, err) < 0 ||
 	    mount_sys(setup, cgroup, err) < 0 || mount_proc(err) < 0)
 		return -1;

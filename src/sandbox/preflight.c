@@ -109,6 +109,7 @@ static const char *why_forbidden(void)
 int preflight_namespaces(int code, struct error *err)
 {
 	error_set(err, code, "create user, network, mount and PID namespaces");
+	error_because(err, ERROR_NAMESPACES);
 	switch (code) {
 	case ENOSPC:
 	case EUSERS:
@@ -144,6 +145,7 @@ int preflight_tun(int code, const char *what, struct error *err)
 	};
 
 	error_set(err, code, "%s", what);
+	error_because(err, ERROR_TAP);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (rows[i].code == code)
 			error_cure(err, "%s", rows[i].cure);

@@ -67,7 +67,7 @@ static int rootless_attach(struct backend *be, struct netplan *plan,
 	cleanup_fd int tap = open_tap(err), diag = -1;
 
 	if (tap < 0)
-		return -1;
+		return error_because(err, ERROR_TAP);
 	be->tap_index = if_nametoindex(NETPLAN_IFNAME);
 	if (!be->tap_index)
 		return error_set(err, errno, "find " NETPLAN_IFNAME);

@@ -140,6 +140,7 @@ static void init_ended(struct supervisor *sv, int status)
 	describe(status, how);
 	error_set(&sv->err, 0,
 		  "init, the sandbox's first process, ended unexpectedly (%s)", how);
+	error_because(&sv->err, sv->phase == STARTING ? ERROR_SYNC : ERROR_SHUTDOWN);
 	over_failed(sv, SUPERVISOR_EXIT_FAILED);
 }
 
@@ -150,14 +151,21 @@ static void init_ended(struct supervisor *sv, int status)
 static bool init_was_killed(struct supervisor *sv)
 {
 	struct pollfd pair = { .fd = sv->tree.init };
+	struct proto_msg msg;
 	int status;
 
 	if (poll(&pair, 1, MOMENT_MS) != 1 || !(pair.revents & POLLHUP))
 		return false;
 	status = tree_reap(&sv->tree.init_pid);
-	if (WIFSIGNALED(status))
-		init_ended(sv, status);
-	return WIFSIGNALED(status);
+	if (!WIFSIGNALED(status))
+		return false;
+	/* It may have told what we have not read yet. */
+	while (proto_recv(sv->tree.init, &msg, NULL, 0) == 1) {
+		if (msg.type == PROTO_STARTED)
+			sv->phase = RUNNING;
+	}
+	init_ended(sv, status);
+	return true;
 }
 
 static void on_engine_end(struct supervisor *sv)
@@ -182,17 +190,20 @@ static void on_engine_end(struct supervisor *sv)
 	switch (sv->phase) {
 	case STARTING:
 		error_set(&sv->err, 0, "the engine ended during the start (%s)", how);
+		error_because(&sv->err, ERROR_SYNC);
 		break;
 	case RUNNING:
 		error_set(&sv->err, 0,
 			  "the engine ended while the command was running (%s): "
 			  "its network was cut and it was ended",
 			  how);
+		error_because(&sv->err, ERROR_SHUTDOWN);
 		break;
 	default:
 		error_set(&sv->err, 0,
 			  "the engine ended before it had delivered everything (%s)",
 			  how);
+		error_because(&sv->err, ERROR_SHUTDOWN);
 		over_failed(sv, SUPERVISOR_EXIT_FAILED);
 		return;
 	}
@@ -248,6 +259,7 @@ static void on_exec_failed(struct supervisor *sv, int code, bool found)
 		error_set(&sv->err, code, "cannot run '%.200s'", name);
 	else
 		error_set(&sv->err, 0, "cannot run '%.200s': not found in PATH", name);
+	sv->err.phase = PHASE_CHILD;
 	over_failed(sv,
 		    found ? SUPERVISOR_EXIT_NOT_EXECUTABLE : SUPERVISOR_EXIT_NOT_FOUND);
 }
@@ -385,8 +397,10 @@ static void on_deadline(struct supervisor *sv)
 		over(sv, SUPERVISOR_EXIT_SIGNAL + sv->early_end);
 		return;
 	}
-	if (sv->phase == DRAINING)
+	if (sv->phase == DRAINING) {
 		error_set(&sv->err, 0, "the engine does not end");
+		error_because(&sv->err, ERROR_SHUTDOWN);
+	}
 	over_failed(sv, SUPERVISOR_EXIT_FAILED);
 }
 

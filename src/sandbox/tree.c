@@ -102,7 +102,10 @@ static int start_init(struct tree *tree, const struct supervisor_setup *setup,
 		return -1;
 	r = proto_send(tree->init, &entered, NULL, 0);
 	/* If init has died, its end of file tells, or its last word. */
-	return r && r != -EPIPE ? error_set(err, -r, "tell init to go on") : 0;
+	if (r == 0 || r == -EPIPE)
+		return 0;
+	error_set(err, -r, "tell init to go on");
+	return error_because(err, ERROR_SYNC);
 }
 
 static int open_pairs(struct pairs *p, struct error *err)
@@ -128,8 +131,10 @@ int tree_start(struct tree *tree, const struct supervisor_setup *setup,
 		.init = -1,
 	};
 	if (tree->backend.ops->prepare(&tree->backend, err) < 0 ||
-	    open_pairs(&p, err) < 0)
+	    open_pairs(&p, err) < 0) {
+		err->phase = PHASE_PREFLIGHT;
 		return -1;
+	}
 	tree->engine = p.engine[0];
 	tree->init = p.init[0];
 	ret = start_init(tree, setup, caller, &p, err);
@@ -139,9 +144,11 @@ int tree_start(struct tree *tree, const struct supervisor_setup *setup,
 	close(p.init[1]);
 	close(p.link[0]);
 	close(p.link[1]);
-	if (ret < 0)
-		tree->backend.ops->check(err, tree->init_pid);
-	return ret;
+	if (ret == 0)
+		return 0;
+	err->phase = PHASE_PREFLIGHT;
+	tree->backend.ops->check(err, tree->init_pid);
+	return -1;
 }
 
 int tree_reap(pid_t *pid)

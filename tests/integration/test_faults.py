@@ -20,10 +20,23 @@ CHROOT = """
 """
 
 
+REASON_CODE = "childflow: reason_code: "
+# The command may say that it is ready before init says that it has begun.
+FATAL = ("runtime_shutdown_failed", "rootless_bootstrap_sync_failed")
+
+
+def reason_code(err):
+    """What programs are told, or None."""
+    codes = [line for line in err.splitlines() if line.startswith(REASON_CODE)]
+    assert len(codes) <= 1 and codes == err.splitlines()[-1:][: len(codes)], err
+    return codes[0].removeprefix(REASON_CODE) if codes else None
+
+
 def assert_one_sentence(seen, *words):
     """Status 125, a sentence and at most one more line, the cure; the words are in it."""
     assert seen.status == 125, seen
-    lines = seen.err.splitlines()
+    reason_code(seen.err)
+    lines = [line for line in seen.err.splitlines() if not line.startswith(REASON_CODE)]
     assert 1 <= len(lines) <= 2 and all(line.startswith("childflow: ") for line in lines), seen
     for word in words:
         assert word in seen.err, seen
@@ -32,7 +45,8 @@ def assert_one_sentence(seen, *words):
 
 def test_no_tun_device(lab, sandbox):
     with lab.host_mounts("mount -t tmpfs -o mode=755 lab /dev/net") as space:
-        assert_one_sentence(sandbox("echo", "ran", space=space), "/dev/net/tun", "modprobe")
+        assert_one_sentence(sandbox("echo", "ran", space=space), "/dev/net/tun", "modprobe",
+                            "tap_create_blocked")
 
 
 @pytest.mark.parametrize("who", ["user"])  # nothing is closed to root
@@ -41,14 +55,16 @@ def test_closed_tun_device(lab, sandbox):
         pytest.skip("only root can make device nodes")
     mounts = "mount -t tmpfs -o mode=755 lab /dev/net; mknod -m 600 /dev/net/tun c 10 200"
     with lab.host_mounts(mounts) as space:
-        assert_one_sentence(sandbox("echo", "ran", space=space), "/dev/net/tun", "0666")
+        assert_one_sentence(sandbox("echo", "ran", space=space), "/dev/net/tun", "0666",
+                            "tap_create_blocked")
 
 
 def test_no_more_user_namespaces(lab, sandbox):
     # The limit is set in a user namespace of the test's own: the machine's stays as it is.
     script = 'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"'
     argv = ["unshare", "-Ur", "sh", "-c", script, "sh", *sandbox.program(), "echo", "ran"]
-    assert_one_sentence(lab.run(argv, sandbox.who), "namespaces", "max_user_namespaces")
+    assert_one_sentence(lab.run(argv, sandbox.who), "namespaces", "max_user_namespaces",
+                        "namespace_unshare_failed")
 
 
 @pytest.mark.parametrize("who", ["root"])  # only root can chroot
@@ -93,6 +109,7 @@ def test_engine_is_killed(long_run):
     out, err = long_run.communicate(timeout=30)
     assert long_run.returncode == 125
     assert err.startswith("childflow: ") and "engine" in err and err.count("\n") <= 2, err
+    assert reason_code(err) in FATAL
 
 
 def test_init_is_killed(long_run):
@@ -100,6 +117,7 @@ def test_init_is_killed(long_run):
     out, err = long_run.communicate(timeout=30)
     assert long_run.returncode == 125
     assert err.startswith("childflow: ") and err.count("\n") <= 2, err
+    assert reason_code(err) in FATAL
 
 
 def test_supervisor_is_killed(lab, long_run):

@@ -16,7 +16,7 @@ from conftest import PLAIN
 from guest import pattern
 from lab import CLOSED_PORT, HOLE, PYTHON, WEB
 from polling import poll
-from test_faults import Family, assert_one_sentence
+from test_faults import Family, assert_one_sentence, reason_code
 from test_tcp import SOURCE, STALL, stalled_server  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.skipif(PLAIN, reason="CHILDFLOW=plain")
@@ -234,4 +234,5 @@ def test_engine_dies(lab, guest, kind, how, capsys):
     if "CROWD" in os.environ:
         tell(capsys, f"{kind}, {how}: {time.monotonic() - begin:.3f} s")
     assert process.returncode == 125
-    assert err.startswith("childflow: ") and "engine" in err and err.count("\n") == 1, err
+    assert err.startswith("childflow: ") and "engine" in err and err.count("\n") == 2, err
+    assert reason_code(err) == "runtime_shutdown_failed"

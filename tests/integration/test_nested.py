@@ -119,7 +119,8 @@ def test_root_with_few_capabilities(lab, sandbox):
 
     assert_hello(run(RIGHTS_OF_DOCKER, *hello()))
     # Who has not that capability can't map its own id, 0, into any namespace.
-    assert_one_sentence(run("-all", "echo", "ran"), "uid_map", "CAP_SETFCAP")
+    assert_one_sentence(run("-all", "echo", "ran"), "uid_map", "CAP_SETFCAP",
+                        "user_namespace_mapping_failed")
 
 
 def test_without_helpers_for_ids(lab, sandbox):

@@ -133,7 +133,7 @@ def complaint(call, seen, looks, ran, undisturbed):
         begun = ran and not (call.startswith("engine:") and "the engine ended" in seen.err)
         if seen.status != 125 or begun:
             return f"status {seen.status}, the command {'ran' if ran else 'did not run'}"
-        if not 1 <= len(lines) <= 2 or not all(l.startswith("childflow: ") for l in lines):
+        if not 1 <= len(lines) <= 3 or not all(l.startswith("childflow: ") for l in lines):
             return "no sentence"
         return None
     other = {key: (looks[part][key], undisturbed[part][key]) for part in looks
