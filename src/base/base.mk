@@ -19,6 +19,8 @@ childflow_lib_sources += \
 	src/base/poller.c \
 	src/base/poller.h \
 	src/base/proxy.h \
+	src/base/sha256.c \
+	src/base/sha256.h \
 	src/base/target.h \
 	src/base/utf8.c \
 	src/base/utf8.h \
