@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "cmd/profile.h"
+#include "cmd/record.h"
 #include "cmd/run.h"
 #include "config/check.h"
 #include "config/cmdline.h"
@@ -66,6 +67,14 @@ static int inform(int ret, int *exit_code)
 	return ret;
 }
 
+/* The flow log of a run that was asked for says why there was none. */
+static int refuse(const struct config *cfg, bool runs_nothing, struct error *err)
+{
+	if (!runs_nothing && cfg->flow_log)
+		record_refusal(cfg, err);
+	return -1;
+}
+
 /* One call of the program. *exit_code is what the step at hand means when it fails. */
 static int call(struct config *cfg, int argc, char **argv, int *exit_code,
 		struct error *err)
@@ -87,14 +96,14 @@ static int call(struct config *cfg, int argc, char **argv, int *exit_code,
 		return -1;
 	*exit_code = usage;
 	if (config_check(cfg, err))
-		return -1;
+		return refuse(cfg, runs_nothing, err);
 	if (cfg->list_profiles)
 		return inform(profile_list(err), exit_code);
 	if (cfg->dump_profile)
 		return inform(profile_dump(cfg, err), exit_code);
 	*exit_code = failed;
 	if (config_load_secrets(cfg, err) || config_check_available(cfg, err))
-		return -1;
+		return refuse(cfg, runs_nothing, err);
 	log_init(cfg->log_level);
 	return run_command(cfg, exit_code, err);
 }

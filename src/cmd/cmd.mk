@@ -3,6 +3,8 @@ childflow_lib_sources += \
 	src/cmd/engine.h \
 	src/cmd/profile.c \
 	src/cmd/profile.h \
+	src/cmd/record.c \
+	src/cmd/record.h \
 	src/cmd/run.c \
 	src/cmd/run.h \
 	$(NULL)

@@ -25,6 +25,7 @@
 #include "dns/hosts.h"
 #include "dns/resolver.h"
 #include "event/event.h"
+#include "event/flowlog.h"
 #include "event/notice.h"
 #include "flow/dns.h"
 #include "flow/flow.h"
@@ -57,6 +58,7 @@ struct engine {
 	struct notice_sink notice_sink;
 	struct hostaddrs host;
 	bool follows_host; /* the rules speak of the host's own addresses */
+	struct flowlog flowlog;
 	struct names *names;
 	struct guard guard;
 	struct poller poller;
@@ -250,7 +252,7 @@ static bool restricts(const struct config *cfg)
 	       cfg->proxy_only || cfg->fail_on_leak || cfg->audit;
 }
 
-static void prepare_events(struct engine *e)
+static int prepare_events(struct engine *e, struct error *err)
 {
 	const struct config *cfg = e->setup->cfg;
 
@@ -262,8 +264,14 @@ static void prepare_events(struct engine *e)
 	if (log_level() >= LOG_LEVEL_WARN && restricts(cfg))
 		event_sink_add(&e->events, &e->notice_sink.sink);
 	counter_sink_init(&e->counter_sink, e->setup->counters);
-	if (cfg->fail_on_leak)
+	if (cfg->fail_on_leak || e->setup->log)
 		event_sink_add(&e->events, &e->counter_sink.sink);
+	if (!e->setup->log)
+		return 0;
+	if (flowlog_init(&e->flowlog, e->setup->log, e->setup->run_id, err))
+		return -1;
+	event_sink_add(&e->events, &e->flowlog.sink);
+	return 0;
 }
 
 static int prepare_dns(struct engine *e, struct error *err)
@@ -314,8 +322,7 @@ static int prepare(struct engine *e, struct error *err)
 		return error_set(err, -r, "watch sockets");
 	sock_set_init(&e->socks, &e->loop, &e->poller);
 	direct_init(&e->direct, &e->socks);
-	prepare_events(e);
-	if (prepare_guard(e, err) || prepare_dns(e, err))
+	if (prepare_events(e, err) || prepare_guard(e, err) || prepare_dns(e, err))
 		return -1;
 	deps.dns = e->dns;
 	e->flows = flow_table_new(&deps);
@@ -417,6 +424,7 @@ static void tear_down(struct engine *e)
 	stack_free(e->stack);
 	hosts_free(e->hosts);
 	names_free(e->names);
+	flowlog_free(&e->flowlog);
 	policy_free(&e->policy);
 	if (e->follows_host)
 		hostaddrs_close(&e->host);

@@ -4,7 +4,7 @@
 
 #include "base/netplan.h"
 #include "config/config.h"
-#include "event/counters.h"
+#include "event/logfile.h"
 
 /* What the supervisor has read for the engine before it forks. */
 struct engine_setup {
@@ -16,6 +16,8 @@ struct engine_setup {
 	char *hosts_text;	 /* --hosts-file's content, or NULL */
 	size_t hosts_len;
 	struct counters *counters; /* shared */
+	struct logfile *log;	   /* the flow log, or NULL */
+	const char *run_id;
 };
 
 /* Runs in the forked engine process; ctx is a struct engine_setup. Takes both sockets over.

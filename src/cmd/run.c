@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/engine.h"
+#include "cmd/record.h"
 #include "config/path.h"
 #include "dns/hosts.h"
 #include "dns/resolvconf.h"
@@ -33,6 +34,7 @@ struct run {
 	struct endpoint resolvers[RESOLVCONF_SERVERS_MAX];
 	struct etc_file etc[3];
 	size_t etc_count;
+	struct record record;
 	struct engine_setup engine;
 	struct supervisor_setup supervisor;
 };
@@ -203,55 +205,88 @@ static void run_free(struct run *run)
 	for (size_t i = 0; i < run->etc_count; i++)
 		free((void *)run->etc[i].text);
 	free(run->engine.hosts_text);
+	record_close(&run->record);
 	counters_free(run->engine.counters);
 	resolvconf_free(&run->host);
 }
 
-/* --fail-on-leak: the command's own failure is told first. */
+/* --fail-on-leak: the command's own failure is told first. What isn't in the log can't be
+ * shown to be harmless. */
 static void judge_leaks(const struct run *run, int *exit_code)
 {
-	uint64_t n = run->engine.counters->events[EVENT_POLICY_VIOLATION];
+	const struct counters *c = run->engine.counters;
+	uint64_t n = c->events[EVENT_POLICY_VIOLATION];
 
-	if (!run->cfg->fail_on_leak || *exit_code != 0 || !n)
+	if (!run->cfg->fail_on_leak || *exit_code != 0 || (!n && !c->lost_records))
 		return;
-	log_error("--fail-on-leak: %" PRIu64 " attempts were against the rules", n);
+	if (n)
+		log_error("--fail-on-leak: %" PRIu64 " attempts were against the rules",
+			  n);
+	else
+		log_error("--fail-on-leak: events are missing in the flow log");
 	*exit_code = SUPERVISOR_EXIT_LEAK;
+}
+
+static int plan(struct run *run, struct error *err)
+{
+	/* A guess from outside, for resolv.conf; init makes it sure for the links. */
+	if (netlink_has_ipv6(&run->supervisor.plan.ipv6, err) ||
+	    plan_resolvers(run, err) || plan_hosts(run, err) || plan_nsswitch(run, err))
+		return -1;
+	if (log_level() >= LOG_LEVEL_INFO)
+		tell_plan(run);
+	return 0;
+}
+
+static int start(struct run *run, int *exit_code, struct error *err)
+{
+	const struct config *cfg = run->cfg;
+	struct supervisor_setup *s = &run->supervisor;
+
+	run->engine.cfg = cfg;
+	run->engine.plan = s->plan;
+	s->command = cfg->command.list;
+	s->etc = run->etc;
+	s->etc_count = run->etc_count;
+	s->as_root = cfg->as_root;
+	s->drain_timeout_ms = cfg->drain_timeout_ms;
+	if (!cfg->dns.set) {
+		s->resolvers_read = read_resolvers;
+		s->resolvers_ctx = run;
+		s->resolvers_path = RESOLV_CONF;
+	}
+	if (run->record.open) {
+		run->engine.log = &run->record.file;
+		run->engine.run_id = run->record.run_id;
+		s->engine_fds[0] = run->record.file.fd;
+		s->file_size_signal = &run->record.file_size_signal;
+	}
+	s->engine_main = engine_main;
+	s->engine_ctx = &run->engine;
+	return supervisor_run(s, exit_code, err);
 }
 
 int run_command(const struct config *cfg, int *exit_code, struct error *err)
 {
 	struct run run = { .cfg = cfg };
-	int ret = -1;
+	int ret;
 
 	*exit_code = SUPERVISOR_EXIT_FAILED;
 	netplan_choose(&run.supervisor.plan, entropy(), cfg->mtu);
 	run.engine.counters = counters_new(err);
 	if (!run.engine.counters)
 		return -1;
-	/* A guess from outside, for resolv.conf; init makes it sure for the links. */
-	if (netlink_has_ipv6(&run.supervisor.plan.ipv6, err) == 0 &&
-	    plan_resolvers(&run, err) == 0 && plan_hosts(&run, err) == 0 &&
-	    plan_nsswitch(&run, err) == 0) {
-		if (log_level() >= LOG_LEVEL_INFO)
-			tell_plan(&run);
-		run.engine.cfg = cfg;
-		run.engine.plan = run.supervisor.plan;
-		run.supervisor.command = cfg->command.list;
-		run.supervisor.etc = run.etc;
-		run.supervisor.etc_count = run.etc_count;
-		run.supervisor.as_root = cfg->as_root;
-		run.supervisor.drain_timeout_ms = cfg->drain_timeout_ms;
-		if (!cfg->dns.set) {
-			run.supervisor.resolvers_read = read_resolvers;
-			run.supervisor.resolvers_ctx = &run;
-			run.supervisor.resolvers_path = RESOLV_CONF;
-		}
-		run.supervisor.engine_main = engine_main;
-		run.supervisor.engine_ctx = &run.engine;
-		ret = supervisor_run(&run.supervisor, exit_code, err);
-		if (ret == 0)
-			judge_leaks(&run, exit_code);
+	if (record_open(&run.record, cfg, run.engine.counters, err) < 0) {
+		run_free(&run);
+		return -1;
 	}
+	record_start(&run.record, cfg);
+	ret = plan(&run, err) < 0 ? -1 : start(&run, exit_code, err);
+	if (ret == 0)
+		judge_leaks(&run, exit_code);
+	else
+		record_failure(&run.record, err);
+	record_end(&run.record, *exit_code);
 	run_free(&run);
 	return ret;
 }

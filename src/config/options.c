@@ -144,8 +144,9 @@ static const struct option table[] = {
 	},
 	[OPTION_FLOW_LOG] = {
 		"flow-log", 0, "flow_log", TYPE_PATH, AT(flow_log),
-		.value = "FILE", .group = GROUP_RECORDS, .missing = NO_FLOW_LOG,
-		.help = "write what happens to FILE, one JSON object a line",
+		.value = "FILE", .group = GROUP_RECORDS,
+		.help = "write what happens to FILE, or to the open descriptor fd:N, one "
+			"JSON object a line",
 	},
 	[OPTION_OFFLINE] = {
 		"offline", 0, "offline", TYPE_FLAG, AT(offline),

@@ -33,11 +33,23 @@ static void normalise(char *path)
 	*out = '\0';
 }
 
+int path_descriptor(const char *path)
+{
+	static const char prefix[] = "fd:";
+	const char *number = path + strlen(prefix);
+	size_t digits;
+
+	if (strncmp(path, prefix, strlen(prefix)) != 0)
+		return -1;
+	digits = strspn(number, "0123456789");
+	return digits && digits <= 6 && !number[digits] ? atoi(number) : -1;
+}
+
 char *path_from(const char *dir, const char *path)
 {
 	char *joined;
 
-	if (!dir || *path == '/' || strcmp(path, "-") == 0)
+	if (!dir || *path == '/' || strcmp(path, "-") == 0 || path_descriptor(path) >= 0)
 		return strdup(path);
 	if (asprintf(&joined, "%s/%s", dir, path) < 0)
 		return NULL;

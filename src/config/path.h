@@ -6,8 +6,11 @@
 
 #include "base/error.h"
 
+/* N of "fd:N", a descriptor that we are started with; -1 for the names of files. */
+int path_descriptor(const char *path);
+
 /* A relative path counted from dir, without "." and ".." (by the letter: links are not
- * looked at). As it is when dir is NULL, or for "-". Text to free(), NULL without memory. */
+ * looked at). As it is when dir is NULL, for "-" and for "fd:N". Text to free(), NULL without memory. */
 char *path_from(const char *dir, const char *path);
 
 /* The whole of a file or pipe of at most max bytes, a NUL behind it; to free(). */

@@ -121,6 +121,7 @@ struct event {
 		} runtime_failure;
 		struct {
 			int exit_code;
+			const uint64_t *events; /* how many of each kind, or NULL */
 			/* What the tables had no room for, what sinks could not write. */
 			uint64_t refused_full, lost_records;
 		} run_end;

@@ -90,6 +90,7 @@ static int restore_signals(const struct command_signals *signals, struct error *
 
 	if (sigaction(SIGPIPE, &dfl, NULL) < 0 ||
 	    sigaction(SIGCHLD, &signals->child, NULL) < 0 ||
+	    sigaction(SIGXFSZ, &signals->file_size, NULL) < 0 ||
 	    sigprocmask(SIG_SETMASK, &signals->mask, NULL) < 0)
 		return error_set(err, errno, "restore the signals");
 	return 0;

@@ -13,7 +13,7 @@
 /* The signal state childflow was started with: the command's, but for SIGPIPE. */
 struct command_signals {
 	sigset_t mask;
-	struct sigaction child;
+	struct sigaction child, file_size;
 };
 
 struct command_setup {

@@ -80,6 +80,24 @@ bool hide_concerns(const char *path)
 	return false;
 }
 
+void hide_each_place(void (*tell)(void *ctx, const char *place), void *ctx)
+{
+	char place[PLACE_MAX];
+	struct stat st;
+
+	for (size_t i = 0; i < PLACE_COUNT; i++) {
+		const char *below = i < RUNTIME_COUNT ?
+					    runtime[i / ARRAY_SIZE(runtime_places)] :
+					    "/";
+
+		place_path(i, place);
+		/* /var/run is another name of /run as a rule. */
+		if (lstat(below, &st) == 0 && S_ISDIR(st.st_mode) &&
+		    stat(place, &st) == 0)
+			tell(ctx, place);
+	}
+}
+
 static bool is_same(int fd, const struct stat *st)
 {
 	struct stat mine;

@@ -19,6 +19,9 @@ int hide_resolvers(struct hide *h, const char *dir, const char *file, struct err
 int hide_watch(struct hide *h, struct error *err);
 void hide_event(struct hide *h);
 
+/* Tells each place that is there now and would be hidden. */
+void hide_each_place(void (*tell)(void *ctx, const char *place), void *ctx);
+
 /* Whether a path is that of a place to hide or below one. */
 bool hide_concerns(const char *path);
 

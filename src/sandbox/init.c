@@ -93,7 +93,7 @@ static int set_up_process(const struct init *in, struct error *err)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
 	    prctl(PR_SET_NAME, "childflow-init") < 0)
 		return error_set(err, errno, "set up init");
-	return ns_keep_fds(in->setup->supervisor, in->setup->engine, err);
+	return ns_keep_fds((int[]){ in->setup->supervisor, in->setup->engine }, 2, err);
 }
 
 static void await_entered(const struct init *in)

@@ -18,14 +18,28 @@ pid_t ns_clone(uint64_t flags)
 	return syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
 }
 
-int ns_keep_fds(int a, int b, struct error *err)
+/* The lowest of them from `from` on, or none. */
+static unsigned next_kept(const int *fds, size_t count, unsigned from)
 {
-	unsigned low = MIN(a, b), high = MAX(a, b);
+	unsigned next = ~0U;
 
-	if ((low > 3 && close_range(3, low - 1, 0) < 0) ||
-	    (high > low + 1 && close_range(low + 1, high - 1, 0) < 0) ||
-	    close_range(high + 1, ~0U, 0) < 0)
-		return error_set(err, errno, "close inherited descriptors");
+	for (size_t i = 0; i < count; i++) {
+		if (fds[i] >= 0 && (unsigned)fds[i] >= from)
+			next = MIN(next, (unsigned)fds[i]);
+	}
+	return next;
+}
+
+int ns_keep_fds(const int *fds, size_t count, struct error *err)
+{
+	unsigned from = STDERR_FILENO + 1, kept;
+
+	do {
+		kept = next_kept(fds, count, from);
+		if (kept > from && close_range(from, kept - (kept < ~0U), 0) < 0)
+			return error_set(err, errno, "close inherited descriptors");
+		from = kept + 1;
+	} while (kept < ~0U);
 	return 0;
 }
 

@@ -15,8 +15,8 @@
  */
 pid_t ns_clone(uint64_t flags);
 
-/* Closes every descriptor above 2 but these two. */
-int ns_keep_fds(int a, int b, struct error *err);
+/* Closes every descriptor above 2 but these; those below 0 are none. */
+int ns_keep_fds(const int *fds, size_t count, struct error *err);
 
 /* Writes text to a file of /proc in one write(2). */
 int ns_write_file(const char *path, const char *text, struct error *err);

@@ -108,10 +108,14 @@ static int signals_take(struct supervisor *sv, struct error *err)
 	/* With SIGCHLD ignored there would be no exit codes. */
 	if (sigprocmask(SIG_SETMASK, &all, &sv->caller.mask) < 0 ||
 	    sigaction(SIGCHLD, &dfl, &sv->caller.child) < 0 ||
+	    sigaction(SIGXFSZ, &ignore, &sv->caller.file_size) < 0 ||
 	    sigaction(SIGPIPE, &ignore, NULL) < 0)
 		return error_set(err, errno, "take over the signals");
+	if (sv->setup->file_size_signal)
+		sv->caller.file_size = *sv->setup->file_size_signal;
 	sigdelset(&all, SIGCHLD);
 	sigdelset(&all, SIGPIPE);
+	sigdelset(&all, SIGXFSZ);
 	sv->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
 	return sv->signals < 0 ? error_set(err, errno, "create a signalfd") : 0;
 }

@@ -2,6 +2,7 @@
 #ifndef SANDBOX_SUPERVISOR_H
 #define SANDBOX_SUPERVISOR_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -19,6 +20,8 @@ enum {
 	SUPERVISOR_EXIT_NOT_FOUND = 127,
 	SUPERVISOR_EXIT_SIGNAL = 128, /* plus the signal's number */
 };
+
+#define SUPERVISOR_ENGINE_FDS_MAX 8
 
 struct supervisor_setup {
 	char **command;
@@ -39,11 +42,14 @@ struct supervisor_setup {
 	const char *resolvers_path;
 	/*
 	 * Runs in the engine's process: own process group, not dumpable, no descriptors above
-	 * 2 but the two (proto.h), stdin and stdout on /dev/null, all signals blocked but
+	 * 2 but the two (proto.h) and engine_fds, stdin and stdout on /dev/null, all signals blocked but
 	 * those of faults, SIGPIPE ignored. It still has the caller's privileges, which it is
 	 * to drop. Returns its exit status; anything but 0, and an end that nobody has asked
 	 * for, is a failed run. Closing supervisor_fd says that the process ends now.
 	 */
+	int engine_fds[SUPERVISOR_ENGINE_FDS_MAX]; /* it keeps these; 0: none */
+	/* What SIGXFSZ was when we were started, if that was changed; NULL: what it is. */
+	const struct sigaction *file_size_signal;
 	int (*engine_main)(void *ctx, int init_fd, int supervisor_fd);
 	void *engine_ctx;
 };

@@ -12,6 +12,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -40,9 +41,12 @@ static int null_stdio(struct error *err)
 	return 0;
 }
 
-static int engine_set_up(pid_t supervisor, int init_fd, int supervisor_fd,
-			 struct error *err)
+static int engine_set_up(const struct supervisor_setup *setup, pid_t supervisor,
+			 int init_fd, int supervisor_fd, struct error *err)
 {
+	int kept[2 + SUPERVISOR_ENGINE_FDS_MAX] = { init_fd, supervisor_fd };
+
+	memcpy(kept + 2, setup->engine_fds, sizeof(setup->engine_fds));
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
 	    prctl(PR_SET_NAME, "childflow-eng") < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
 	    setpgid(0, 0) < 0)
@@ -50,7 +54,7 @@ static int engine_set_up(pid_t supervisor, int init_fd, int supervisor_fd,
 	/* Dead before it could take us along? */
 	if (getppid() != supervisor)
 		_exit(EXIT_FAILURE);
-	return null_stdio(err) < 0 ? -1 : ns_keep_fds(init_fd, supervisor_fd, err);
+	return null_stdio(err) < 0 ? -1 : ns_keep_fds(kept, ARRAY_SIZE(kept), err);
 }
 
 static void engine_process(const struct supervisor_setup *setup, pid_t supervisor,
@@ -58,7 +62,7 @@ static void engine_process(const struct supervisor_setup *setup, pid_t superviso
 {
 	struct error err;
 
-	if (engine_set_up(supervisor, init_fd, supervisor_fd, &err) < 0) {
+	if (engine_set_up(setup, supervisor, init_fd, supervisor_fd, &err) < 0) {
 		proto_send_error(init_fd, &err);
 		_exit(EXIT_FAILURE);
 	}

@@ -99,7 +99,7 @@ def test_profile_that_is_wrong(sandbox, call, folder, lines, named):
 MISSING = [
     ["--capture=f"], ["-p", "http://a:1"], ["-p", "http://a:1", "-U", "u", "-P", "w"],
     ["--summary"], ["--summary-format=json"], ["--doctor-format=json"], ["--report-format=json"],
-    ["--flow-log", "f"], ["--offline"], ["--block-private"], ["--block-metadata"],
+    ["--offline"], ["--block-private"], ["--block-metadata"],
     ["--default-policy", "deny"], ["--allow-cidr=::1"], ["--deny-cidr=::1"],
     ["--allow-domain=a.example"], ["--allow-domain-exact=a.example"], ["--deny-domain=a.example"],
     ["--deny-domain-exact=a.example"], ["--proxy-only", "-p", "http://a:1"],
