@@ -1,0 +1,246 @@
+/* The engine's rooms, joined before it is confined. */
+#include "cmd/engine_internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+
+#include "base/log.h"
+
+/* Loop, tap, resolver's sockets and the like: flows never take these. */
+#define OWN_DESCRIPTORS 40
+#define FLOWS_MAX 40000
+#define NAMES_MAX 16384 /* pairs of a name and an address */
+
+int engine_no_memory(struct error *err)
+{
+	return error_set(err, ENOMEM, "start the engine");
+}
+
+/* Raises the limit of descriptors as far as it goes and returns what flows may have of it. */
+static size_t descriptors(void)
+{
+	struct rlimit lim = { .rlim_max = 1024 };
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
+		const struct rlimit all = { lim.rlim_max, lim.rlim_max };
+
+		if (setrlimit(RLIMIT_NOFILE, &all) < 0)
+			lim.rlim_max = lim.rlim_cur;
+	}
+	return MAX(MIN(lim.rlim_max, (rlim_t)FLOWS_MAX), (rlim_t)OWN_DESCRIPTORS + 8) -
+	       OWN_DESCRIPTORS;
+}
+
+/* What the policy doesn't know it would let pass. */
+static int apply_host_addresses(struct engine *e)
+{
+	const struct hostaddrs_list *l = &e->host.list;
+
+	if (l->cut)
+		log_warn("the host has more than %d addresses, the others are not known "
+			 "to be its own",
+			 HOSTADDRS_MAX);
+	return policy_set_host_addresses(&e->policy, l->addrs, l->count);
+}
+
+static void on_host_addresses(uv_poll_t *poll, int status, int events)
+{
+	struct engine *e = container_of(poll, struct engine, host_poll);
+	int r = hostaddrs_read(&e->host);
+
+	(void)events;
+	/* Lost events are an error of the socket's, after which libuv watches no longer. */
+	if (status < 0)
+		uv_poll_start(poll, UV_READABLE, on_host_addresses);
+	if (r > 0)
+		r = apply_host_addresses(e);
+	if (r < 0)
+		log_warn("the host's addresses have changed, to what can't be told: %s",
+			 strerror(-r));
+}
+
+static int prepare_host_addresses(struct engine *e, struct error *err)
+{
+	e->follows_host = e->policy.block_private || e->policy.default_deny;
+	if (!e->follows_host)
+		return 0;
+	if (hostaddrs_open(&e->host, err) < 0)
+		return -1;
+	return apply_host_addresses(e) < 0 ? engine_no_memory(err) : 0;
+}
+
+static int prepare_policy(struct engine *e, struct error *err)
+{
+	const struct config *cfg = e->setup->cfg;
+	const struct policy_rules rules = {
+		.lists = {
+			[POLICY_DENY_CIDR] = &cfg->deny_cidrs,
+			[POLICY_DENY_DOMAIN_EXACT] = &cfg->deny_domains_exact,
+			[POLICY_DENY_DOMAIN] = &cfg->deny_domains,
+			[POLICY_ALLOW_CIDR] = &cfg->allow_cidrs,
+			[POLICY_ALLOW_DOMAIN_EXACT] = &cfg->allow_domains_exact,
+			[POLICY_ALLOW_DOMAIN] = &cfg->allow_domains,
+		},
+	};
+
+	e->policy = (struct policy){
+		.gateway4 = e->setup->plan.gateway4,
+		.gateway6 = e->setup->plan.gateway6,
+		.offline = cfg->offline,
+		.block_metadata = cfg->block_metadata,
+		.block_private = cfg->block_private,
+		.default_deny = cfg->default_policy == POLICY_DENY,
+		.own_resolvers = e->setup->resolvers_explicit,
+		.allow_dns = cfg->allow_dns,
+		.allow_quic = cfg->allow_quic,
+	};
+	if (policy_compile(&e->policy, &rules, err) < 0)
+		return -1;
+	return prepare_host_addresses(e, err);
+}
+
+static int prepare_guard(struct engine *e, struct error *err)
+{
+	uint64_t seed;
+
+	/* Eight bytes are never interrupted, random(4). */
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		return error_set(err, errno, "get random numbers");
+	e->names = names_new(NAMES_MAX, seed);
+	if (!e->names)
+		return engine_no_memory(err);
+	e->guard = (struct guard){ .policy = &e->policy,
+				   .events = &e->events,
+				   .names = e->names,
+				   .loop = &e->loop,
+				   .audit = e->setup->cfg->audit };
+	return prepare_policy(e, err);
+}
+
+/* Whoever asked for nothing is told of nothing: what is refused always is no news then. */
+static bool restricts(const struct config *cfg)
+{
+	return cfg->offline || cfg->block_private || cfg->block_metadata ||
+	       cfg->default_policy == POLICY_DENY || cfg->deny_cidrs.count ||
+	       cfg->deny_domains.count || cfg->deny_domains_exact.count ||
+	       cfg->proxy_only || cfg->fail_on_leak || cfg->audit;
+}
+
+static int prepare_events(struct engine *e, struct error *err)
+{
+	const struct config *cfg = e->setup->cfg;
+
+	events_init(&e->events);
+	event_log_sink_init(&e->log_sink);
+	if (log_level() >= LOG_LEVEL_DEBUG)
+		event_sink_add(&e->events, &e->log_sink);
+	notice_sink_init(&e->notice_sink);
+	if (log_level() >= LOG_LEVEL_WARN && restricts(cfg))
+		event_sink_add(&e->events, &e->notice_sink.sink);
+	counter_sink_init(&e->counter_sink, e->setup->counters);
+	if (cfg->fail_on_leak || e->setup->log)
+		event_sink_add(&e->events, &e->counter_sink.sink);
+	if (!e->setup->log)
+		return 0;
+	if (flowlog_init(&e->flowlog, e->setup->log, e->setup->run_id, err))
+		return -1;
+	event_sink_add(&e->events, &e->flowlog.sink);
+	return 0;
+}
+
+static int prepare_dns(struct engine *e, struct error *err)
+{
+	const struct engine_setup *s = e->setup;
+	struct hosts_bad bad;
+
+	if (s->hosts_text) {
+		e->hosts = hosts_parse(s->hosts_text, s->hosts_len, &bad, err);
+		if (!e->hosts)
+			return -1;
+	}
+	e->resolver = resolver_new(&e->loop, err);
+	if (!e->resolver)
+		return -1;
+	resolver_set_servers(e->resolver, s->resolvers, s->resolver_count);
+	e->dns = nameserver_new(&(struct nameserver_deps){
+		.loop = &e->loop,
+		.events = &e->events,
+		.resolver = e->resolver,
+		.hosts = e->hosts,
+		.own = { s->plan.gateway4, s->plan.gateway6 },
+		.ask_only_ours = policy_asks_own_only(&e->policy),
+		.names = e->names,
+		.rules = guard_dns_rules(&e->guard),
+	});
+	return e->dns ? 0 : engine_no_memory(err);
+}
+
+int engine_prepare(struct engine *e, struct error *err)
+{
+	struct flow_deps deps = {
+		.loop = &e->loop,
+		.guard = &e->guard,
+		.dialer = &e->direct.dialer,
+		.socks = &e->socks,
+	};
+	size_t room;
+	int r = uv_loop_init(&e->loop);
+
+	if (r)
+		return error_set(err, -r, "start the engine's loop");
+	room = descriptors();
+	deps.capacity = room - room / 4;
+	r = poller_init(&e->poller, &e->loop);
+	if (r)
+		return error_set(err, -r, "watch sockets");
+	sock_set_init(&e->socks, &e->loop, &e->poller);
+	direct_init(&e->direct, &e->socks);
+	if (prepare_events(e, err) || prepare_guard(e, err) || prepare_dns(e, err))
+		return -1;
+	deps.dns = e->dns;
+	e->flows = flow_table_new(&deps);
+	e->udp = e->flows ?
+			 sessions_new(&(struct sessions_deps){ .loop = &e->loop,
+							       .guard = &e->guard,
+							       .dns = e->dns,
+							       .poller = &e->poller,
+							       .capacity = room / 4 }) :
+			 NULL;
+	return e->udp ? 0 : engine_no_memory(err);
+}
+
+int engine_prepared_start(struct engine *e)
+{
+	int r;
+
+	if (!e->follows_host)
+		return 0;
+	r = uv_poll_init(&e->loop, &e->host_poll, e->host.fd);
+	return r ? r : uv_poll_start(&e->host_poll, UV_READABLE, on_host_addresses);
+}
+
+void engine_prepared_close(struct engine *e)
+{
+	sessions_close(e->udp);
+	nameserver_close(e->dns);
+	flow_table_close(e->flows);
+	sock_set_close(&e->socks);
+	resolver_close(e->resolver, NULL, NULL);
+	if (e->follows_host)
+		uv_close((uv_handle_t *)&e->host_poll, NULL);
+}
+
+void engine_prepared_free(struct engine *e)
+{
+	sessions_free(e->udp);
+	flow_table_free(e->flows);
+	nameserver_free(e->dns);
+	hosts_free(e->hosts);
+	names_free(e->names);
+	flowlog_free(&e->flowlog);
+	policy_free(&e->policy);
+	if (e->follows_host)
+		hostaddrs_close(&e->host);
+}
