@@ -62,7 +62,7 @@ bool gateway_neighbour(const struct netplan *np, const struct packet *pkt,
 	return true;
 }
 
-bool gateway_is_echo_request(const struct packet *pkt)
+static bool is_echo_request(const struct packet *pkt)
 {
 	return pkt->l4_len >= 8 &&
 	       pkt->l4[0] == (pkt->v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST) &&
@@ -74,7 +74,7 @@ bool gateway_echo(const struct netplan *np, const struct packet *pkt)
 	uint8_t *icmp = pkt->l4;
 	uint16_t sum;
 
-	if (!gateway_is_echo_request(pkt) ||
+	if (!is_echo_request(pkt) ||
 	    !addr_eq(&pkt->dst, pkt->v4 ? &np->gateway4 : &np->gateway6))
 		return false;
 	/* Swapping source and destination leaves the IP header's checksum as it is; so does

@@ -17,8 +17,6 @@ bool gateway_arp(const struct netplan *np, const uint8_t *arp, size_t len,
 bool gateway_neighbour(const struct netplan *np, const struct packet *pkt,
 		       uint8_t reply[static GATEWAY_NEIGHBOUR_LEN]);
 
-bool gateway_is_echo_request(const struct packet *pkt);
-
 /* Turns an echo request to the gateway into its reply, in place; false when it is none. */
 bool gateway_echo(const struct netplan *np, const struct packet *pkt);
 

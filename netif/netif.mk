@@ -13,6 +13,7 @@ childflow_lib_sources += \
 	netif/stack.c \
 	netif/stack.h \
 	netif/stack_conn.c \
+	netif/stack_icmp.c \
 	netif/stack_internal.h \
 	netif/stack_tcp.c \
 	netif/stack_tcp.h \

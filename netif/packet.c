@@ -81,6 +81,7 @@ static enum packet_status parse_v4(uint8_t *ip, size_t len, struct packet *pkt)
 		.ttl = h->ttl,
 		.tos = h->tos,
 		.dont_fragment = h->frag_off & htons(IP_DF),
+		.ip_id = h->id,
 		.src = addr_from_v4(&h->saddr),
 		.dst = addr_from_v4(&h->daddr),
 		.ip = ip,
@@ -197,12 +198,23 @@ enum packet_status packet_parse(uint8_t *ip, size_t len, struct packet *pkt)
 size_t packet_ip_header(uint8_t *out, const struct addr *src, const struct addr *dst,
 			uint8_t protocol, uint8_t ttl, size_t l4_len)
 {
+	return packet_ip_header_marked(out, src, dst, protocol,
+				       &(struct packet_marks){ .ttl = ttl }, l4_len);
+}
+
+size_t packet_ip_header_marked(uint8_t *out, const struct addr *src,
+			       const struct addr *dst, uint8_t protocol,
+			       const struct packet_marks *marks, size_t l4_len)
+{
 	if (addr_is_v4(src)) {
 		struct iphdr h = {
 			.version = 4,
 			.ihl = 5,
+			.tos = marks->tos,
 			.tot_len = htons(sizeof(h) + l4_len),
-			.ttl = ttl,
+			.id = marks->ip_id,
+			.frag_off = marks->dont_fragment ? htons(IP_DF) : 0,
+			.ttl = marks->ttl,
 			.protocol = protocol,
 			.saddr = addr_v4(src),
 			.daddr = addr_v4(dst),
@@ -213,10 +225,10 @@ size_t packet_ip_header(uint8_t *out, const struct addr *src, const struct addr 
 		return sizeof(h);
 	}
 	struct ip6_hdr h = {
-		.ip6_flow = htonl(6u << 28),
+		.ip6_flow = htonl(6u << 28 | (uint32_t)marks->tos << 20),
 		.ip6_plen = htons(l4_len),
 		.ip6_nxt = protocol,
-		.ip6_hlim = ttl,
+		.ip6_hlim = marks->ttl,
 	};
 
 	memcpy(&h.ip6_src, src->b, 16);
@@ -267,14 +279,14 @@ bool packet_icmp_code(bool v4, int err, uint8_t *type, uint8_t *code)
 }
 
 size_t packet_icmp_error(uint8_t *out, const struct addr *router, const struct addr *to,
-			 uint8_t type, uint8_t code, uint32_t info, const uint8_t *quote,
-			 size_t quote_len)
+			 uint8_t ttl, uint8_t type, uint8_t code, uint32_t info,
+			 const uint8_t *quote, size_t quote_len)
 {
 	bool v4 = addr_is_v4(router);
 	/* RFC 1812 4.3.2.3: at most 576 bytes; RFC 4443 2.4: at most 1280. */
 	size_t n = MIN(quote_len, v4 ? 548u : 1232u);
 	uint8_t protocol = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-	size_t hlen = packet_ip_header(out, router, to, protocol, 64, 8 + n);
+	size_t hlen = packet_ip_header(out, router, to, protocol, ttl, 8 + n);
 	uint8_t *icmp = out + hlen;
 	uint32_t be_info = htonl(info);
 	uint16_t sum;

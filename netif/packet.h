@@ -22,6 +22,8 @@ struct packet {
 	uint8_t protocol; /* of what follows the last extension header */
 	uint8_t ttl, tos;
 	bool dont_fragment; /* IPv4's DF; IPv6 routers never fragment */
+	uint16_t ip_id;	    /* IPv4's, as it stands there */
+	bool sum_is_whole; /* the transport checksum is complete; the reader's business */
 	struct addr src, dst;
 	uint8_t *ip; /* the IP header */
 	size_t ip_len;
@@ -50,6 +52,17 @@ bool packet_l4_sum_ok(const struct packet *pkt);
 size_t packet_ip_header(uint8_t *out, const struct addr *src, const struct addr *dst,
 			uint8_t protocol, uint8_t ttl, size_t l4_len);
 
+struct packet_marks {
+	uint8_t ttl, tos;
+	bool dont_fragment;
+	uint16_t ip_id; /* network order; IPv6 has none */
+};
+
+/* The same with everything in it that a sender may choose. */
+size_t packet_ip_header_marked(uint8_t *out, const struct addr *src,
+			       const struct addr *dst, uint8_t protocol,
+			       const struct packet_marks *marks, size_t l4_len);
+
 /* ICMP error types and codes for an errno (RFC 792, 1122, 1812, 4443); false when there is
  * none that would tell it. */
 bool packet_icmp_code(bool v4, int err, uint8_t *type, uint8_t *code);
@@ -59,7 +72,7 @@ bool packet_icmp_code(bool v4, int err, uint8_t *type, uint8_t *code);
  * `info` is the second word of the header (MTU). Returns the length, at most
  * PACKET_ICMP_MAX. */
 size_t packet_icmp_error(uint8_t *out, const struct addr *router, const struct addr *to,
-			 uint8_t type, uint8_t code, uint32_t info, const uint8_t *quote,
-			 size_t quote_len);
+			 uint8_t ttl, uint8_t type, uint8_t code, uint32_t info,
+			 const uint8_t *quote, size_t quote_len);
 
 #endif

@@ -2,8 +2,8 @@
  * Theory of operation
  *
  * The child's kernel believes it talks to a gateway that routes anywhere. This file reads
- * its frames, answers what a gateway answers itself (ARP, neighbour solicitation, ping), and
- * hands TCP and UDP to stack_tcp.c and stack_udp.c. They call tcp_input() and udp_input()
+ * its frames, answers what a gateway answers itself (ARP, neighbour solicitation), and hands
+ * the rest to stack_{tcp,udp,icmp}.c. The former two call tcp_input() and udp_input()
  * directly: lwIP's IP input would only take packets to an address of its own netif, and our
  * netif has none. We parse the IP header in any case, since the policy rests on it.
  *
@@ -165,33 +165,38 @@ static err_t output_v6(struct netif *netif, struct pbuf *p, const ip6_addr_t *to
 	return output(netif, p, false);
 }
 
+static int send_packet(struct stack *st, struct virtio_net_hdr *vh, uint8_t *head,
+		       size_t head_len, const struct iovec *data)
+{
+	uint8_t eth[PACKET_ETH_LEN];
+	struct iovec iov[4] = {
+		{ vh, sizeof(*vh) }, { eth, sizeof(eth) }, { head, head_len }, *data
+	};
+
+	eth_header(st, eth, head[0] >> 4 == 4 ? ETH_P_IP : ETH_P_IPV6);
+	return link_tx(st->link, iov, data->iov_len ? 4 : 3);
+}
+
 int stack_send_packet(struct stack *st, uint8_t *head, size_t head_len,
 		      const struct iovec *data)
 {
 	struct virtio_net_hdr vh = { 0 };
-	uint8_t eth[PACKET_ETH_LEN];
-	struct iovec iov[4] = {
-		{ &vh, sizeof(vh) }, { eth, sizeof(eth) }, { head, head_len }, *data
-	};
 
-	eth_header(st, eth, head[0] >> 4 == 4 ? ETH_P_IP : ETH_P_IPV6);
 	offload(st, &vh, head, head_len, head_len + data->iov_len);
-	return link_tx(st->link, iov, 4);
+	return send_packet(st, &vh, head, head_len, data);
 }
 
-bool stack_icmp_error(struct stack *st, const uint8_t *ip, size_t ip_len,
-		      const struct addr *child, int err, uint32_t info)
+int stack_send_plain(struct stack *st, uint8_t *head, size_t head_len,
+		     const struct iovec *data)
 {
-	uint8_t packet[PACKET_ICMP_MAX], type, code;
-	bool v4 = addr_is_v4(child);
-	const struct addr *router = v4 ? &st->plan.gateway4 : &st->plan.gateway6;
-	size_t len;
+	struct virtio_net_hdr vh = { 0 };
 
-	if (!packet_icmp_code(v4, err, &type, &code))
-		return false;
-	len = packet_icmp_error(packet, router, child, type, code, info, ip, ip_len);
+	return send_packet(st, &vh, head, head_len, data);
+}
+
+void stack_send_ip(struct stack *st, bool v4, const uint8_t *packet, size_t len)
+{
 	send_frame(st, v4 ? ETH_P_IP : ETH_P_IPV6, packet, len);
-	return true;
 }
 
 /* --- the gateway's own services --- */
@@ -216,16 +221,6 @@ static bool serve_neighbour(struct stack *st, const struct packet *pkt)
 	return true;
 }
 
-static void serve_icmp(struct stack *st, const struct packet *pkt)
-{
-	if (gateway_echo(&st->plan, pkt))
-		return send_frame(st, pkt->v4 ? ETH_P_IP : ETH_P_IPV6, pkt->ip,
-				  pkt->ip_len);
-	stack_drop(st, STACK_DROP_UNSUPPORTED);
-	if (gateway_is_echo_request(pkt))
-		stack_icmp_error(st, pkt->ip, pkt->ip_len, &pkt->src, EACCES, 0);
-}
-
 /* --- from the child --- */
 
 struct pbuf *stack_input_begin(struct stack *st, const struct addr *src,
@@ -246,8 +241,11 @@ struct pbuf *stack_input_begin(struct stack *st, const struct addr *src,
 
 /* A whole packet from the child's own address. `verify` when its transport checksum is
  * complete, so that it can be wrong. */
-static void input_packet(struct stack *st, const struct packet *pkt, bool verify)
+static void input_packet(struct stack *st, struct packet *pkt, bool verify)
 {
+	if (stack_icmp_expire(st, pkt))
+		return;
+	pkt->sum_is_whole = verify;
 	switch (pkt->protocol) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
@@ -255,7 +253,7 @@ static void input_packet(struct stack *st, const struct packet *pkt, bool verify
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		if ((pkt->protocol == IPPROTO_ICMP) == pkt->v4)
-			return serve_icmp(st, pkt);
+			return stack_icmp_input(st, pkt);
 		/* fall through */
 	default:
 		stack_drop(st, STACK_DROP_UNSUPPORTED);
@@ -356,6 +354,7 @@ struct stack *stack_new(uv_loop_t *loop, struct link *link, const struct netplan
 	st->plan = *plan;
 	st->up = *up;
 	st->rx_pbuf.custom_free_function = rx_pbuf_free;
+	stack_icmp_init(st);
 	netif_add_noaddr(&st->netif, st, netif_up, NULL);
 	netif_set_default(&st->netif); /* the single one, as lwIP looks it up */
 	st->tcp = stack_tcp_new(st);

@@ -9,6 +9,7 @@
 
 #include "base/attempt.h"
 #include "base/dgram.h"
+#include "base/echo.h"
 #include "base/netplan.h"
 #include "netif/link.h"
 
@@ -29,6 +30,8 @@ struct stack_up {
 	void *attempt_ctx;
 	dgram_fn on_dgram;
 	void *dgram_ctx;
+	echo_fn on_echo; /* NULL: queries are refused */
+	void *echo_ctx;
 };
 
 /* Serves `link`. NULL without memory. */

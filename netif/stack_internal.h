@@ -1,4 +1,4 @@
-/* Shared by stack.c, stack_tcp.c and stack_udp.c only. */
+/* Shared by stack.c and its parts, stack_{tcp,conn,udp,icmp}.c, only. */
 #ifndef NETIF_STACK_INTERNAL_H
 #define NETIF_STACK_INTERNAL_H
 
@@ -19,6 +19,7 @@ struct stack {
 	struct netif netif;
 	struct tcp_table *tcp;
 	struct dgram_table *dgram;
+	struct echo_near echo;
 	struct reass *reass;
 	uint16_t udp_gso_size; /* of the datagrams lwIP is just sending; 0 for a single one */
 	size_t held;	       /* bytes that all connections keep for slow readers */
@@ -34,7 +35,15 @@ void stack_drop(struct stack *st, enum stack_drop why);
 int stack_send_packet(struct stack *st, uint8_t *head, size_t head_len,
 		      const struct iovec *data);
 
-/* Answers pkt by an ICMP error that tells errno err; false when none does. */
+/* The same, of a packet that is complete. */
+int stack_send_plain(struct stack *st, uint8_t *head, size_t head_len,
+		     const struct iovec *data);
+void stack_send_ip(struct stack *st, bool v4, const uint8_t *packet, size_t len);
+
+/* Tells the child what became of its packet ip; false when ICMP has no word for it. */
+bool stack_icmp_tell(struct stack *st, const uint8_t *ip, size_t ip_len,
+		     const struct addr *child, const struct neterror *e);
+/* The same of an errno of ours. */
 bool stack_icmp_error(struct stack *st, const uint8_t *ip, size_t ip_len,
 		      const struct addr *child, int err, uint32_t info);
 
@@ -55,6 +64,11 @@ uint16_t stack_tcp_mss(const struct stack *st, const struct addr *remote,
 		       uint16_t remote_port, uint16_t child_port);
 void stack_tcp_close(struct stack *st);
 void stack_tcp_free(struct stack *st);
+
+void stack_icmp_init(struct stack *st);
+void stack_icmp_input(struct stack *st, const struct packet *pkt);
+/* We are the child's first hop: true when the packet has ended here. */
+bool stack_icmp_expire(struct stack *st, const struct packet *pkt);
 
 struct dgram_table *stack_udp_new(struct stack *st);
 void stack_udp_input(struct stack *st, const struct packet *pkt);

@@ -156,18 +156,22 @@ static void port_refuse(struct dgram_port *dp, int err, uint32_t mtu)
 	stack_icmp_error(st, pkt->ip, pkt->ip_len, &pkt->src, err, mtu);
 }
 
-static void port_error(struct dgram_port *dp, const struct endpoint *to, int err,
-		       uint32_t mtu, const void *data, size_t len)
+static void port_error(struct dgram_port *dp, const struct dgram *d, const void *data,
+		       size_t n, const struct neterror *e)
 {
 	uint8_t quote[PACKET_ICMP_MAX];
-	size_t hlen = packet_ip_header(quote, &dp->child.addr, &to->addr, IPPROTO_UDP, 64,
-				       UDP_HEADER + len);
-	size_t n = MIN(len, sizeof(quote) - hlen - UDP_HEADER);
+	struct packet_marks marks = { .ttl = d->ttl,
+				      .tos = d->tos,
+				      .ip_id = d->ip_id,
+				      .dont_fragment = d->dont_fragment };
+	size_t hlen = packet_ip_header_marked(quote, &dp->child.addr, &d->to.addr,
+					      IPPROTO_UDP, &marks, UDP_HEADER + d->len);
 
-	write_header(quote + hlen, dp->child.port, to->port, UDP_HEADER + len);
+	n = MIN(MIN(n, d->len), sizeof(quote) - hlen - UDP_HEADER);
+	write_header(quote + hlen, dp->child.port, d->to.port, UDP_HEADER + d->len);
+	memcpy(quote + hlen + 6, &d->sum, 2);
 	memcpy(quote + hlen + UDP_HEADER, data, n);
-	stack_icmp_error(of(dp)->st, quote, hlen + UDP_HEADER + n, &dp->child.addr, err,
-			 mtu);
+	stack_icmp_tell(of(dp)->st, quote, hlen + UDP_HEADER + n, &dp->child.addr, e);
 }
 
 static void port_free(struct port *p)
@@ -234,7 +238,7 @@ void stack_udp_input(struct stack *st, const struct packet *pkt)
 	struct dgram_table *t = st->dgram;
 	struct endpoint child;
 	struct port **s, *p;
-	struct dgram d = { .ttl = pkt->ttl, .tos = pkt->tos };
+	struct dgram d = { .ttl = pkt->ttl, .tos = pkt->tos, .ip_id = pkt->ip_id };
 	size_t len;
 
 	if (pkt->l4_len < UDP_HEADER)
@@ -261,6 +265,8 @@ void stack_udp_input(struct stack *st, const struct packet *pkt)
 	d.data = t->rx_new->payload;
 	d.len = t->rx_new->tot_len;
 	d.dont_fragment = pkt->dont_fragment;
+	if (pkt->sum_is_whole)
+		memcpy(&d.sum, pkt->l4 + 6, 2);
 	t->current = pkt;
 	st->up.on_dgram(st->up.dgram_ctx, &p->dp, &d);
 	t->current = NULL;

@@ -7,15 +7,19 @@ childflow_lib_sources += \
 	src/base/channel.h \
 	src/base/dgram.h \
 	src/base/dialer.h \
+	src/base/echo.h \
 	src/base/error.c \
 	src/base/error.h \
 	src/base/json.c \
 	src/base/json.h \
+	src/base/errqueue.c \
+	src/base/errqueue.h \
 	src/base/list.h \
 	src/base/log.c \
 	src/base/log.h \
 	src/base/netplan.c \
 	src/base/netplan.h \
+	src/base/neterror.h \
 	src/base/poller.c \
 	src/base/poller.h \
 	src/base/proxy.h \

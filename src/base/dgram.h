@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <sys/uio.h>
 
-#include "base/addr.h"
+#include "base/neterror.h"
 
 struct dgram_port;
 
@@ -23,6 +23,8 @@ struct dgram {
 	size_t len;
 	uint8_t ttl, tos;
 	bool dont_fragment; /* IPv4's DF; always for IPv6 that came in one piece */
+	/* As they stand in its headers, in network order: for who quotes them. */
+	uint16_t ip_id, sum;
 };
 
 struct dgram_port_ops {
@@ -34,9 +36,10 @@ struct dgram_port_ops {
 	/* Tells errno `err` about the datagram that on_dgram is just being called with, by
 	 * an ICMP error; `mtu` goes with EMSGSIZE. */
 	void (*refuse)(struct dgram_port *p, int err, uint32_t mtu);
-	/* The same about a datagram sent to `to` earlier, of which `data` is the beginning. */
-	void (*error)(struct dgram_port *p, const struct endpoint *to, int err,
-		      uint32_t mtu, const void *data, size_t len);
+	/* Tells of a datagram sent earlier: d is what is remembered of it but its data, of
+	 * which the first n bytes are known. */
+	void (*error)(struct dgram_port *p, const struct dgram *d, const void *data,
+		      size_t n, const struct neterror *e);
 	void (*close)(struct dgram_port *p);
 };
 

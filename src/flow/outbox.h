@@ -11,14 +11,15 @@
 
 struct outbox_socket {
 	int fd;
-	int mtu_mode; /* IP_MTU_DISCOVER as last set, or -1 */
+	/* As last set, or -1: IP_MTU_DISCOVER, the two bytes of the header. */
+	int mtu_mode, ttl, tos;
+	bool tells_ttl; /* of what comes, too: it has been used for probing */
 	struct dgram_port *port;
 };
 
 struct outbox {
 	struct outbox_socket *sock; /* NULL when empty */
-	struct endpoint to;
-	bool dont_fragment;
+	struct dgram first;	    /* of those that wait; the data is below */
 	size_t segment, len;
 	uint8_t data[OUTBOX_DATA_MAX];
 };

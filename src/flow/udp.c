@@ -23,12 +23,12 @@
 #include "flow/udp.h"
 
 #include <errno.h>
-#include <linux/errqueue.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/errqueue.h"
 #include "flow/outbox.h"
 
 #define ASKS_MAX 256 /* DNS questions of one port under way; a stub resolver has two */
@@ -40,7 +40,6 @@
 #define IDLE_SHORT_MS 30000
 #define IDLE_LONG_MS 180000
 #define EXPIRE_EVERY_MS 5000
-#define QUOTE_MAX 1232
 
 struct session {
 	struct list node;
@@ -64,6 +63,7 @@ struct udp_flow {
 	struct udp_flow *hash_next;
 	struct session *session;
 	struct endpoint peer;
+	struct dgram last; /* of the child; its data is gone */
 	struct names_hold *hold;
 	uint64_t id, start_ms, last_ms;
 	uint64_t bytes_up, bytes_down, packets_up, packets_down;
@@ -82,7 +82,7 @@ struct sessions {
 	struct mmsghdr msg[BATCH];
 	struct iovec iov[BATCH];
 	struct sockaddr_storage from[BATCH];
-	_Alignas(struct cmsghdr) uint8_t control[BATCH][CMSG_SPACE(sizeof(int))];
+	_Alignas(struct cmsghdr) uint8_t control[BATCH][2 * CMSG_SPACE(sizeof(int))];
 	uint8_t data[BATCH][DGRAM_MAX];
 };
 
@@ -226,7 +226,9 @@ static struct session *session_new(struct sessions *t, struct dgram_port *port)
 		return NULL;
 	s->table = t;
 	s->port = port;
-	s->sock = (struct outbox_socket){ .fd = -1, .mtu_mode = -1, .port = port };
+	s->sock = (struct outbox_socket){
+		.fd = -1, .mtu_mode = -1, .ttl = -1, .tos = 0, .port = port
+	};
 	list_init(&s->asks);
 	list_init(&s->flows);
 	list_add_tail(&t->sessions, &s->node);
@@ -267,12 +269,9 @@ static int session_open(struct session *s)
 		return -errno;
 	if (s->table->socket_count >= s->table->deps.capacity)
 		return -EMFILE;
-	if (v4)
-		r = setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
-	else
-		r = setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
-	if (r < 0)
-		return -errno;
+	r = errqueue_enable(fd, v4);
+	if (r)
+		return r;
 	/* Without it, in an old kernel, datagrams come one by one. */
 	setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
 	s->source.on_ready = on_socket;
@@ -355,6 +354,8 @@ static void relay(struct session *s, struct udp_flow *f, const struct dgram *d)
 		return;
 	}
 	outbox_put(&t->out, &s->sock, d);
+	f->last = *d;
+	f->last.data = NULL;
 	f->bytes_up += d->len;
 	f->packets_up++;
 	f->conversation |= f->answered;
@@ -408,11 +409,11 @@ void sessions_dgram(void *table, struct dgram_port *port, const struct dgram *d)
 static unsigned segment_size(struct mmsghdr *m)
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m->msg_hdr);
-	int size;
+	int size = 0;
 
-	if (!c || c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO)
-		return m->msg_len;
-	memcpy(&size, CMSG_DATA(c), sizeof(size));
+	for (; c; c = CMSG_NXTHDR(&m->msg_hdr, c))
+		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO)
+			memcpy(&size, CMSG_DATA(c), sizeof(size));
 	return size > 0 ? (unsigned)size : m->msg_len;
 }
 
@@ -492,44 +493,16 @@ static void read_datagrams(struct session *s)
 	poller_again(t->deps.poller, &s->source);
 }
 
-static const struct sock_extended_err *extended_error(struct msghdr *msg)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
-		if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
-		    (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR))
-			return (const void *)CMSG_DATA(c);
-	return NULL;
-}
-
-/* ip(7), IP_RECVERR: where the datagram went, its beginning, and what became of it. */
+/* What became of datagrams sent earlier. */
 static void read_errors(struct session *s)
 {
-	for (int i = 0; i < BATCH; i++) {
-		uint8_t data[QUOTE_MAX];
-		_Alignas(struct cmsghdr) uint8_t control[512];
-		struct sockaddr_storage sa;
-		struct iovec iov = { data, sizeof(data) };
-		struct msghdr msg = {
-			.msg_name = &sa,
-			.msg_namelen = sizeof(sa),
-			.msg_iov = &iov,
-			.msg_iovlen = 1,
-			.msg_control = control,
-			.msg_controllen = sizeof(control),
-		};
-		ssize_t n = recvmsg(s->sock.fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT);
-		const struct sock_extended_err *e;
-		struct endpoint to;
+	struct errqueue_entry e;
 
-		if (n < 0)
-			return;
-		e = extended_error(&msg);
-		/* What sendto() itself has told is answered already. */
-		if (!e || e->ee_origin == SO_EE_ORIGIN_LOCAL ||
-		    !endpoint_from_sockaddr((struct sockaddr *)&sa, &to) ||
-		    !flow_find(s, &to))
-			continue;
-		s->port->ops->error(s->port, &to, e->ee_errno, e->ee_info, data, n);
+	for (int i = 0; i < BATCH && errqueue_next(s->sock.fd, &e); i++) {
+		struct udp_flow *f = flow_find(s, &e.to);
+
+		if (f)
+			s->port->ops->error(s->port, &f->last, e.data, e.len, &e.error);
 	}
 }
 

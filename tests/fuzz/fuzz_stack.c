@@ -115,7 +115,23 @@ static void on_dgram(void *ctx, struct dgram_port *port, const struct dgram *d)
 	*slot = port;
 	port->owner = slot;
 	port->ops->send(port, &d->to, &(struct iovec){ (void *)d->data, d->len }, 1);
-	port->ops->error(port, &d->to, EMSGSIZE, 1280, d->data, d->len);
+	port->ops->error(port, d, d->data, d->len,
+			 &(struct neterror){ .err = EMSGSIZE, .info = 1280 });
+}
+
+/* The answer, and an error from wherever the data says. */
+static void on_echo(void *ctx, struct echo_near *n, const struct echo *query)
+{
+	struct neterror e = { .type = query->seq & 255,
+			      .code = query->id & 255,
+			      .router = query->peer };
+	struct echo reply = *query;
+
+	(void)ctx;
+	reply.type = echo_reply_type(addr_is_v4(&query->peer), query->type);
+	n->ops->reply(n, &reply);
+	memcpy(e.router.b + 12, query->data, MIN(query->len, 4u));
+	n->ops->error(n, query, query->len, &e);
 }
 
 /* --- the child side --- */
@@ -305,8 +321,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(ports, 0, sizeof(ports));
 	for (int i = 0; i < CONNS; i++)
 		conn_reset(i, 2 * i);
-	peer_init(&p,
-		  &(struct stack_up){ .on_attempt = on_attempt, .on_dgram = on_dgram });
+	peer_init(&p, &(struct stack_up){ .on_attempt = on_attempt,
+					  .on_dgram = on_dgram,
+					  .on_echo = on_echo });
 	while (in.left)
 		one_op(&in);
 	for (int i = 0; i < CONNS; i++) {

@@ -187,15 +187,14 @@ static void port_refuse(struct dgram_port *dp, int err, uint32_t mtu)
 	p->refuse_err = err;
 }
 
-static void port_error(struct dgram_port *dp, const struct endpoint *to, int err,
-		       uint32_t mtu, const void *data, size_t len)
+static void port_error(struct dgram_port *dp, const struct dgram *d, const void *data,
+		       size_t n, const struct neterror *e)
 {
 	(void)dp;
-	(void)to;
-	(void)mtu;
+	(void)d;
 	(void)data;
-	(void)len;
-	fail_msg("a datagram has failed: %s", strerror(err));
+	(void)n;
+	fail_msg("a datagram has failed: %s", strerror(e->err));
 }
 
 static void port_close(struct dgram_port *dp)

@@ -297,11 +297,11 @@ static void icmp_errors_are_bounded(void **state)
 	size_t n;
 
 	(void)state;
-	n = packet_icmp_error(out, &gw4, &me4, 3, 1, 0, quote, sizeof(quote));
+	n = packet_icmp_error(out, &gw4, &me4, 64, 3, 1, 0, quote, sizeof(quote));
 	assert_int_equal(n, 576);
 	assert_int_equal(packet_parse(out, n, &pkt), PACKET_OK);
 	assert_true(packet_l4_sum_ok(&pkt));
-	n = packet_icmp_error(out, &gw6, &me6, 1, 3, 0, quote, sizeof(quote));
+	n = packet_icmp_error(out, &gw6, &me6, 64, 1, 3, 0, quote, sizeof(quote));
 	assert_int_equal(n, 1280);
 	assert_int_equal(packet_parse(out, n, &pkt), PACKET_OK);
 	assert_true(packet_l4_sum_ok(&pkt));

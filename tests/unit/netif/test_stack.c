@@ -461,27 +461,71 @@ static void a_refused_datagram_is_quoted(void **state)
 	assert_memory_equal(quoted.l4, "\x13\x88\0\7", 4);
 }
 
+static void parse_error(struct packet *pkt, struct packet *quoted)
+{
+	struct peer_frame *f = peer_next(&p);
+
+	assert_non_null(f);
+	assert_int_equal(packet_parse(f->data + 14, f->len - 14, pkt), PACKET_OK);
+	assert_true(packet_l4_sum_ok(pkt));
+	assert_int_equal(packet_parse(pkt->l4 + 8, pkt->l4_len - 8, quoted), PACKET_OK);
+}
+
 static void a_later_error_looks_like_the_childs_datagram(void **state)
 {
 	struct endpoint to = { addr("203.0.113.9"), 7 };
-	struct peer_frame *f;
+	struct dgram d = { .to = to,
+			   .len = 5,
+			   .ttl = 9,
+			   .tos = 0x10,
+			   .ip_id = htons(77),
+			   .sum = htons(0xabcd),
+			   .dont_fragment = true };
+	struct neterror e = { .err = EMSGSIZE, .info = 1400 };
 	struct packet pkt, quoted;
 
 	(void)state;
 	up.keep = true;
 	send_udp(&p.plan.child4, &to.addr, 7, "hello", 5, 0);
-	up.port->ops->error(up.port, &to, EMSGSIZE, 1400, "hello", 5);
-	f = peer_next(&p);
-	assert_non_null(f);
-	assert_int_equal(packet_parse(f->data + 14, f->len - 14, &pkt), PACKET_OK);
-	assert_true(packet_l4_sum_ok(&pkt));
+	up.port->ops->error(up.port, &d, "hello", 5, &e);
+	parse_error(&pkt, &quoted);
+	assert_true(addr_eq(&pkt.src, &p.plan.gateway4));
 	assert_memory_equal(pkt.l4, ((uint8_t[]){ ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED }),
 			    2);
 	assert_memory_equal(pkt.l4 + 4, ((uint8_t[]){ 0, 0, 1400 >> 8, 1400 & 255 }), 4);
-	assert_int_equal(packet_parse(pkt.l4 + 8, pkt.l4_len - 8, &quoted), PACKET_OK);
 	assert_true(addr_eq(&quoted.src, &p.plan.child4));
 	assert_true(addr_eq(&quoted.dst, &to.addr));
-	assert_memory_equal(quoted.l4, "\x13\x88\0\7\0\x0d\0\0hello", 13);
+	assert_int_equal(quoted.ttl, 9);
+	assert_int_equal(quoted.tos, 0x10);
+	assert_int_equal(quoted.ip_id, htons(77));
+	assert_true(quoted.dont_fragment);
+	assert_memory_equal(quoted.l4, "\x13\x88\0\7\0\x0d\xab\xcdhello", 13);
+}
+
+static void a_routers_error_bears_its_address(void **state)
+{
+	struct dgram d = { .to = { addr("203.0.113.9"), 7 }, .len = 5, .ttl = 3 };
+	struct neterror e = { .type = ICMP_TIME_EXCEEDED, .ttl = 61 };
+	static const char *const odd[] = { "127.0.0.1", "0.0.0.0", "224.0.0.1",
+					   "255.255.255.255", "2001:db8::1" };
+	struct packet pkt, quoted;
+
+	(void)state;
+	up.keep = true;
+	send_udp(&p.plan.child4, &d.to.addr, 7, "hello", 5, 0);
+	e.router = addr("198.51.100.3");
+	up.port->ops->error(up.port, &d, "hello", 5, &e);
+	parse_error(&pkt, &quoted);
+	assert_true(addr_eq(&pkt.src, &e.router));
+	assert_int_equal(pkt.l4[0], ICMP_TIME_EXCEEDED);
+	assert_int_equal(pkt.ttl, 60); /* we are a hop on its way */
+	/* Those that no router has: the child's kernel would not take them. */
+	for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+		e.router = addr(odd[i]);
+		up.port->ops->error(up.port, &d, "hello", 5, &e);
+		parse_error(&pkt, &quoted);
+		assert_true(addr_eq(&pkt.src, &p.plan.gateway4));
+	}
 }
 
 int main(void)
@@ -502,6 +546,7 @@ int main(void)
 		T(a_port_nobody_keeps_is_forgotten),
 		T(a_refused_datagram_is_quoted),
 		T(a_later_error_looks_like_the_childs_datagram),
+		T(a_routers_error_bears_its_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
