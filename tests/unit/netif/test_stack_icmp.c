@@ -116,6 +116,8 @@ static void transmit(const struct message *m)
 	memcpy(l4, (uint8_t[]){ m->type, m->code, 0, 0, 0x12, 0x34, 0x56, 0x78 }, HEADER);
 	for (size_t i = 0; i < m->len; i++)
 		l4[HEADER + i] = i;
+	if (m->protocol)
+		l4[3] = 7; /* a port */
 	if (protocol == IPPROTO_UDP) {
 		memcpy(l4 + 4, (uint8_t[]){ len >> 8, len & 255, 0, 0 }, 4);
 	} else if (protocol == IPPROTO_TCP) {
