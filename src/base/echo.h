@@ -39,6 +39,11 @@ struct echo_near {
 
 typedef void (*echo_fn)(void *ctx, struct echo_near *n, const struct echo *query);
 
+enum {
+	ECHO_REQUEST4 = 8,
+	ECHO_REQUEST6 = 128,
+};
+
 /* The type that answers a query's; -1: it is no query, or none with an identifier. (Plain
  * numbers, since the system's and lwIP's names for them exclude each other.) */
 static inline int echo_reply_type(bool v4, uint8_t query)

@@ -100,7 +100,9 @@ static int attach(struct engine *e, int tap_fd, struct error *err)
 	struct stack_up up = { .on_attempt = flow_attempt,
 			       .attempt_ctx = e->flows,
 			       .on_dgram = sessions_dgram,
-			       .dgram_ctx = e->udp };
+			       .dgram_ctx = e->udp,
+			       .on_echo = echoes_query,
+			       .echo_ctx = e->echoes };
 	int r;
 
 	e->tap = tap_new(&e->poller, tap_fd);

@@ -11,6 +11,7 @@
 #include "flow/dns.h"
 #include "flow/flow.h"
 #include "flow/guard_dns.h"
+#include "flow/icmp.h"
 #include "flow/udp.h"
 #include "netif/stack.h"
 #include "netif/tap.h"
@@ -40,6 +41,7 @@ struct engine {
 	struct nameserver *dns;
 	struct flow_table *flows;
 	struct sessions *udp;
+	struct echoes *echoes;
 	struct tap *tap;
 	struct stack *stack;
 	uv_timer_t trim_timer;

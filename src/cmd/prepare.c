@@ -191,7 +191,7 @@ int engine_prepare(struct engine *e, struct error *err)
 	if (r)
 		return error_set(err, -r, "start the engine's loop");
 	room = descriptors();
-	deps.capacity = room - room / 4;
+	deps.capacity = room - room / 4 - room / 16;
 	r = poller_init(&e->poller, &e->loop);
 	if (r)
 		return error_set(err, -r, "watch sockets");
@@ -208,7 +208,12 @@ int engine_prepare(struct engine *e, struct error *err)
 							       .poller = &e->poller,
 							       .capacity = room / 4 }) :
 			 NULL;
-	return e->udp ? 0 : engine_no_memory(err);
+	e->echoes = e->udp ? echoes_new(&(struct echoes_deps){ .loop = &e->loop,
+							       .guard = &e->guard,
+							       .poller = &e->poller,
+							       .capacity = room / 16 }) :
+			     NULL;
+	return e->echoes ? 0 : engine_no_memory(err);
 }
 
 int engine_prepared_start(struct engine *e)
@@ -224,6 +229,7 @@ int engine_prepared_start(struct engine *e)
 void engine_prepared_close(struct engine *e)
 {
 	sessions_close(e->udp);
+	echoes_close(e->echoes);
 	nameserver_close(e->dns);
 	flow_table_close(e->flows);
 	sock_set_close(&e->socks);
@@ -235,6 +241,7 @@ void engine_prepared_close(struct engine *e)
 void engine_prepared_free(struct engine *e)
 {
 	sessions_free(e->udp);
+	echoes_free(e->echoes);
 	flow_table_free(e->flows);
 	nameserver_free(e->dns);
 	hosts_free(e->hosts);

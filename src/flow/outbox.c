@@ -5,55 +5,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/errqueue.h"
 #include "base/util.h"
 
 #define BURST_MAX 65000 /* bytes; with its headers it is one packet to the kernel */
-
-static void set(const struct outbox_socket *s, int *now, int v4_option, int v6_option,
-		int value)
-{
-	bool v4 = addr_is_v4(&s->port->child.addr);
-
-	if (*now == value)
-		return;
-	*now = value;
-	setsockopt(s->fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? v4_option : v6_option,
-		   &value, sizeof(value));
-}
-
-/* We are a hop between the child and the world, which is where the path's MTU is known: the
- * host's own memory of it must not answer for a router that is to be asked again (PROBE). */
-static void set_headers(struct outbox_socket *s, const struct dgram *d)
-{
-	static_assert(IP_PMTUDISC_PROBE == IPV6_PMTUDISC_PROBE &&
-			      IP_PMTUDISC_DONT == IPV6_PMTUDISC_DONT,
-		      "one set of values for both families");
-	set(s, &s->mtu_mode, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER,
-	    d->dont_fragment ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT);
-	set(s, &s->ttl, IP_TTL, IPV6_UNICAST_HOPS, d->ttl - 1);
-	set(s, &s->tos, IP_TOS, IPV6_TCLASS, d->tos);
-	if (ttl_is_probe(d->ttl) && !s->tells_ttl) {
-		errqueue_want_ttl(s->fd, addr_is_v4(&s->port->child.addr), true);
-		s->tells_ttl = true;
-	}
-}
-
-/* The path's MTU to `to`, as the kernel knows it; the least there is when it won't tell. */
-static uint32_t path_mtu(const struct endpoint *to)
-{
-	bool v4 = addr_is_v4(&to->addr);
-	struct sockaddr_storage sa;
-	socklen_t sa_len = endpoint_to_sockaddr(to, &sa), len = sizeof(int);
-	cleanup_fd int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int mtu;
-
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sa_len) < 0 ||
-	    getsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU : IPV6_MTU, &mtu,
-		       &len))
-		return v4 ? 576 : 1280;
-	return mtu;
-}
 
 static void send_one(const struct outbox *o, const uint8_t *data, size_t len)
 {
@@ -72,10 +26,11 @@ static void send_one(const struct outbox *o, const uint8_t *data, size_t len)
 			return; /* lost, as on any full link */
 	}
 	d.len = len;
-	s->port->ops->error(
-		s->port, &d, data, len,
-		&(struct neterror){ .err = errno,
-				    .info = errno == EMSGSIZE ? path_mtu(&d.to) : 0 });
+	s->port->ops->error(s->port, &d, data, len,
+			    &(struct neterror){ .err = errno,
+						.info = errno == EMSGSIZE ?
+								marks_path_mtu(&d.to) :
+								0 });
 }
 
 /* udp(7), UDP_SEGMENT: the kernel cuts the datagrams apart. False when it would not. */
@@ -107,7 +62,8 @@ void outbox_flush(struct outbox *o)
 {
 	if (!o->sock)
 		return;
-	set_headers(o->sock, &o->first);
+	marks_set(&o->sock->marks, o->sock->fd, addr_is_v4(&o->first.to.addr),
+		  o->first.ttl, o->first.tos, o->first.dont_fragment);
 	if (o->len <= o->segment || !send_burst(o))
 		for (size_t at = 0; !at || at < o->len; at += MAX(o->segment, 1u))
 			send_one(o, o->data + at, MIN(o->segment, o->len - at));

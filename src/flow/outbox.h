@@ -6,14 +6,13 @@
 #define FLOW_OUTBOX_H
 
 #include "base/dgram.h"
+#include "flow/marks.h"
 
 #define OUTBOX_DATA_MAX 65536
 
 struct outbox_socket {
 	int fd;
-	/* As last set, or -1: IP_MTU_DISCOVER, the two bytes of the header. */
-	int mtu_mode, ttl, tos;
-	bool tells_ttl; /* of what comes, too: it has been used for probing */
+	struct marks marks;
 	struct dgram_port *port;
 };
 

@@ -226,9 +226,8 @@ static struct session *session_new(struct sessions *t, struct dgram_port *port)
 		return NULL;
 	s->table = t;
 	s->port = port;
-	s->sock = (struct outbox_socket){
-		.fd = -1, .mtu_mode = -1, .ttl = -1, .tos = 0, .port = port
-	};
+	s->sock =
+		(struct outbox_socket){ .fd = -1, .marks = MARKS_UNKNOWN, .port = port };
 	list_init(&s->asks);
 	list_init(&s->flows);
 	list_add_tail(&t->sessions, &s->node);

@@ -1,0 +1,596 @@
+/*
+ * Theory of operation
+ *
+ * An asker stands for the queries of one kind that bear one identifier; a program that pings
+ * uses one. It has a ping socket of the host's, whose queries bear the same identifier unless
+ * another process has taken that. A flow hangs off it for each peer; the verdict is the
+ * flow's, and replies and errors are taken for what has been asked of that peer only.
+ *
+ * The kernel opens ping sockets for the groups in net.ipv4.ping_group_range, and only for
+ * echo requests. For everything else there is a raw socket per family, opened while we may
+ * still have the right to; all askers share it under identifiers that we choose. Without
+ * either the child is told at once that it is not allowed, and the user once why.
+ *
+ * Replies come back under the child's identifier, each as often as it comes, one hop later.
+ * Errors are read from the sockets' error queues and quote the child's query: its headers
+ * are remembered for the last queries of each flow, by sequence number.
+ *
+ * Flows end after a minute (RFC 5508 REQ-2). Both tables are bounded; when one is full, who
+ * has been idle longest goes, so a flood of identifiers costs nobody but the flooder.
+ *
+ * Rejected: a socket per flow (a sweep of a network would take a descriptor per address);
+ * connecting it, which the kernel doesn't look at when it hands out replies.
+ */
+#include "flow/icmp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/log.h"
+#include "flow/pingsock.h"
+
+#define ASKER_MAX 2048
+#define FLOW_MAX 4096
+#define BUCKETS 1024
+#define BATCH 64 /* messages per wake-up */
+#define RECENT 32
+#define IDLE_MS 60000
+#define EXPIRE_EVERY_MS 5000
+
+/* Of a query, what a message about it has to quote. */
+struct past {
+	uint16_t seq, ip_id, sum, len;
+	uint8_t ttl, tos, code;
+	bool dont_fragment;
+};
+
+struct asker {
+	struct list node, flows;
+	struct asker *hash_next, *raw_next;
+	struct echoes *table;
+	struct pingsock sock; /* without one: queries go by the table's raw socket */
+	struct poll_source source;
+	bool v4;
+	uint8_t type;
+	uint16_t id, wire_id; /* the child's, and that of what leaves */
+};
+
+struct echo_flow {
+	struct list of_asker, by_age;
+	struct echo_flow *hash_next;
+	struct asker *asker;
+	struct addr child, peer;
+	struct names_hold *hold;
+	uint64_t id, start_ms, last_ms;
+	uint64_t bytes_up, bytes_down, packets_up, packets_down;
+	struct past recent[RECENT]; /* by sequence number */
+};
+
+struct raw {
+	struct pingsock sock;
+	struct poll_source source;
+	struct echoes *table;
+	bool hears;
+};
+
+struct echoes {
+	struct echoes_deps deps;
+	struct echo_near *near;
+	struct raw raw[2];	   /* IPv6, IPv4 */
+	struct list askers, flows; /* the latter oldest first */
+	size_t asker_count, flow_count, socket_count;
+	struct asker *asker[BUCKETS], *by_wire_id[BUCKETS];
+	struct echo_flow *flow[BUCKETS];
+	uint16_t next_id;
+	bool warned;
+	uv_timer_t expire;
+	_Alignas(uint32_t) uint8_t buf[PINGSOCK_MAX];
+};
+
+/* --- flows --- */
+
+static struct echo_flow **flow_slot(struct echoes *t, const struct asker *a,
+				    const struct addr *peer)
+{
+	uint64_t w[2], h = (uintptr_t)a;
+
+	memcpy(w, peer->b, 16);
+	h = (h ^ w[0]) * 0x9e3779b97f4a7c15u;
+	h = (h ^ (h >> 32) ^ w[1]) * 0x9e3779b97f4a7c15u;
+	return &t->flow[(h >> 40) % BUCKETS];
+}
+
+static struct echo_flow *flow_find(struct asker *a, const struct addr *peer)
+{
+	struct echo_flow *f = *flow_slot(a->table, a, peer);
+
+	while (f && !(f->asker == a && addr_eq(&f->peer, peer)))
+		f = f->hash_next;
+	return f;
+}
+
+static void emit(const struct echo_flow *f, struct event ev)
+{
+	const struct guard *guard = f->asker->table->deps.guard;
+	const char *names[NAMES_PER_ADDRESS];
+
+	if (!events_wanted(guard->events))
+		return;
+	ev.flow_id = f->id;
+	ev.protocol = f->asker->v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	ev.child.addr = f->child;
+	ev.remote.addr = f->peer;
+	guard_name_event(guard, &ev, names);
+	event_emit(guard->events, &ev);
+}
+
+static void asker_settle(struct asker *a);
+static void on_expire(uv_timer_t *timer);
+
+/* The caller settles the asker afterwards. */
+static void flow_end(struct echo_flow *f, enum close_reason reason)
+{
+	struct echoes *t = f->asker->table;
+	struct echo_flow **p = flow_slot(t, f->asker, &f->peer);
+
+	emit(f, (struct event){ .kind = EVENT_FLOW_END,
+				.flow_end = { .bytes_up = f->bytes_up,
+					      .bytes_down = f->bytes_down,
+					      .packets_up = f->packets_up,
+					      .packets_down = f->packets_down,
+					      .duration_ms = f->last_ms - f->start_ms,
+					      .reason = reason } });
+	while (*p != f)
+		p = &(*p)->hash_next;
+	*p = f->hash_next;
+	list_del(&f->of_asker);
+	list_del(&f->by_age);
+	guard_release(t->deps.guard, f->hold);
+	t->flow_count--;
+	free(f);
+}
+
+static void flow_touch(struct echo_flow *f)
+{
+	struct echoes *t = f->asker->table;
+
+	f->last_ms = uv_now(t->deps.loop);
+	list_del(&f->by_age);
+	list_add_tail(&t->flows, &f->by_age);
+}
+
+/* Ends the flow that was idle longest, and what it leaves behind. */
+static void end_oldest(struct echoes *t)
+{
+	struct echo_flow *f = list_entry(t->flows.next, struct echo_flow, by_age);
+	struct asker *a = f->asker;
+
+	flow_end(f, CLOSE_EVICTED);
+	asker_settle(a);
+}
+
+static struct echo_flow *flow_new(struct asker *a, const struct echo *query)
+{
+	struct echoes *t = a->table;
+	struct echo_flow *f = calloc(1, sizeof(*f)), **p;
+
+	if (!f)
+		return NULL;
+	f->asker = a;
+	f->child = query->child;
+	f->peer = query->peer;
+	f->id = event_flow_id(t->deps.guard->events);
+	f->start_ms = uv_now(t->deps.loop);
+	f->hold = guard_hold(t->deps.guard, &f->peer);
+	p = flow_slot(t, a, &f->peer);
+	f->hash_next = *p;
+	*p = f;
+	list_add_tail(&a->flows, &f->of_asker);
+	list_init(&f->by_age);
+	flow_touch(f);
+	if (t->flow_count++ >= FLOW_MAX)
+		end_oldest(t);
+	if (!uv_is_active((uv_handle_t *)&t->expire))
+		uv_timer_start(&t->expire, on_expire, EXPIRE_EVERY_MS, EXPIRE_EVERY_MS);
+	return f;
+}
+
+static void on_expire(uv_timer_t *timer)
+{
+	struct echoes *t = container_of(timer, struct echoes, expire);
+
+	while (!list_empty(&t->flows)) {
+		struct echo_flow *f = list_entry(t->flows.next, struct echo_flow, by_age);
+		struct asker *a = f->asker;
+
+		if (uv_now(t->deps.loop) - f->last_ms < IDLE_MS)
+			return;
+		flow_end(f, CLOSE_IDLE);
+		asker_settle(a);
+	}
+	uv_timer_stop(timer);
+}
+
+/* --- askers --- */
+
+static struct asker **asker_slot(struct echoes *t, bool v4, uint8_t type, uint16_t id)
+{
+	return &t->asker[(id ^ type << 4 ^ v4 << 3) % BUCKETS];
+}
+
+static struct asker *asker_find(struct echoes *t, bool v4, uint8_t type, uint16_t id)
+{
+	struct asker *a = *asker_slot(t, v4, type, id);
+
+	while (a && !(a->v4 == v4 && a->type == type && a->id == id))
+		a = a->hash_next;
+	return a;
+}
+
+static struct asker *find_wire_id(struct echoes *t, bool v4, uint16_t wire_id)
+{
+	struct asker *a = t->by_wire_id[wire_id % BUCKETS];
+
+	while (a && !(a->v4 == v4 && a->wire_id == wire_id))
+		a = a->raw_next;
+	return a;
+}
+
+static void asker_close(struct asker *a)
+{
+	struct echoes *t = a->table;
+	struct asker **p;
+
+	for (p = asker_slot(t, a->v4, a->type, a->id); *p != a; p = &(*p)->hash_next)
+		;
+	*p = a->hash_next;
+	list_del(&a->node);
+	t->asker_count--;
+	if (a->sock.fd >= 0) {
+		close(a->sock.fd);
+		t->socket_count--;
+		poller_retire(t->deps.poller, &a->source, a);
+		return;
+	}
+	for (p = &t->by_wire_id[a->wire_id % BUCKETS]; *p != a; p = &(*p)->raw_next)
+		;
+	*p = a->raw_next;
+	free(a);
+}
+
+/* Ends an asker that has nothing left to wait for. */
+static void asker_settle(struct asker *a)
+{
+	if (list_empty(&a->flows))
+		asker_close(a);
+}
+
+static void on_socket(struct poll_source *source, uint32_t events);
+static void on_raw(struct poll_source *source, uint32_t events);
+
+static int open_ping(struct asker *a)
+{
+	struct echoes *t = a->table;
+	int r;
+
+	while (t->socket_count >= t->deps.capacity && !list_empty(&t->flows))
+		end_oldest(t);
+	r = pingsock_open(&a->sock, a->v4, a->id);
+	if (r)
+		return r;
+	a->source.on_ready = on_socket;
+	r = poller_add(t->deps.poller, &a->source, a->sock.fd);
+	if (r) {
+		close(a->sock.fd);
+		a->sock.fd = -1;
+		return r;
+	}
+	a->wire_id = pingsock_id(&a->sock);
+	t->socket_count++;
+	return 0;
+}
+
+static int use_raw(struct asker *a)
+{
+	struct echoes *t = a->table;
+	struct raw *raw = &t->raw[a->v4];
+	struct asker **p;
+	int r;
+
+	if (raw->sock.fd < 0)
+		return -EACCES;
+	if (!raw->hears) {
+		raw->source.on_ready = on_raw;
+		r = poller_add(t->deps.poller, &raw->source, raw->sock.fd);
+		if (!r)
+			r = pingsock_hear(&raw->sock);
+		if (r)
+			return r;
+		raw->hears = true;
+	}
+	/* There are more of them than askers. */
+	while (find_wire_id(t, a->v4, t->next_id))
+		t->next_id++;
+	a->wire_id = t->next_id++;
+	p = &t->by_wire_id[a->wire_id % BUCKETS];
+	a->raw_next = *p;
+	*p = a;
+	return 0;
+}
+
+/* A socket for its queries: 0 or -errno; -EACCES when the host grants none. */
+static int asker_open(struct asker *a, const struct echo *query)
+{
+	int r = -EACCES;
+
+	a->sock.fd = -1;
+	if (query->type == (a->v4 ? ECHO_REQUEST4 : ECHO_REQUEST6) && !query->code)
+		r = open_ping(a);
+	if (r == -EACCES || r == -EPERM || r == -EPROTONOSUPPORT)
+		r = use_raw(a);
+	return r;
+}
+
+static struct asker *asker_new(struct echoes *t, const struct echo *query, int *err)
+{
+	bool v4 = addr_is_v4(&query->peer);
+	struct asker *a, **p;
+
+	*err = ENOMEM;
+	while (t->asker_count >= ASKER_MAX && !list_empty(&t->flows))
+		end_oldest(t);
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return NULL;
+	a->table = t;
+	a->v4 = v4;
+	a->type = query->type;
+	a->id = query->id;
+	list_init(&a->flows);
+	*err = -asker_open(a, query);
+	if (*err) {
+		free(a);
+		return NULL;
+	}
+	p = asker_slot(t, v4, a->type, a->id);
+	a->hash_next = *p;
+	*p = a;
+	list_add_tail(&t->askers, &a->node);
+	t->asker_count++;
+	return a;
+}
+
+/* --- child to peer --- */
+
+static void refuse(struct echo_near *near, const struct echo *query, int err)
+{
+	struct neterror e = { .err = err };
+
+	if (err == EMSGSIZE)
+		e.info = marks_path_mtu(&(struct endpoint){ .addr = query->peer });
+	near->ops->error(near, query, query->len, &e);
+}
+
+static bool admit(const struct echoes *t, struct echo_near *near,
+		  const struct echo *query)
+{
+	struct endpoint child = { .addr = query->child };
+	struct inquiry q = {
+		.target = { .protocol = addr_is_v4(&query->peer) ? IPPROTO_ICMP :
+								   IPPROTO_ICMPV6,
+			    .to = { .addr = query->peer } },
+	};
+
+	if (guard_admits(t->deps.guard, &child, 0, &q))
+		return true;
+	/* RFC 1122 3.2.2: no ICMP error about a datagram to many. */
+	if (q.verdict.reason != REASON_MULTICAST)
+		refuse(near, query, EACCES);
+	return false;
+}
+
+/* The host's doing, not the child's: said once. */
+static void warn(struct echoes *t, const struct echo *query)
+{
+	if (t->warned)
+		return;
+	t->warned = true;
+	if (query->type == (addr_is_v4(&query->peer) ? ECHO_REQUEST4 : ECHO_REQUEST6))
+		log_warn("ping can't leave: this user may open neither ping nor raw "
+			 "sockets; as root, sysctl -w net.ipv4.ping_group_range=\"0 "
+			 "2147483647\" allows ping sockets");
+	else
+		log_warn("an ICMP query of type %u can't leave: only root may send "
+			 "other than echo requests",
+			 query->type);
+}
+
+static struct echo_flow *begin(struct echoes *t, struct echo_near *near, struct asker *a,
+			       const struct echo *query)
+{
+	struct echo_flow *f;
+	int err;
+
+	if (!admit(t, near, query))
+		return NULL;
+	if (!a)
+		a = asker_new(t, query, &err);
+	if (!a) {
+		if (err == EACCES)
+			warn(t, query);
+		if (err != EMFILE && err != ENFILE && err != ENOMEM && err != ENOBUFS)
+			refuse(near, query, err);
+		return NULL; /* else lost, as in any full queue */
+	}
+	f = flow_new(a, query);
+	if (f)
+		emit(f, (struct event){ .kind = EVENT_FLOW_START,
+					.flow_start.peer.addr = f->peer });
+	else
+		asker_settle(a);
+	return f;
+}
+
+void echoes_query(void *table, struct echo_near *near, const struct echo *query)
+{
+	struct echoes *t = table;
+	bool v4 = addr_is_v4(&query->peer);
+	struct asker *a = asker_find(t, v4, query->type, query->id);
+	struct echo_flow *f = a ? flow_find(a, &query->peer) : NULL;
+	int r;
+
+	t->near = near;
+	if (!f)
+		f = begin(t, near, a, query);
+	if (!f)
+		return;
+	a = f->asker;
+	f->recent[query->seq % RECENT] = (struct past){
+		.seq = query->seq,
+		.ip_id = query->ip_id,
+		.sum = query->sum,
+		.len = query->len,
+		.ttl = query->ttl,
+		.tos = query->tos,
+		.code = query->code,
+		.dont_fragment = query->dont_fragment,
+	};
+	f->bytes_up += query->len;
+	f->packets_up++;
+	flow_touch(f);
+	r = pingsock_send(a->sock.fd < 0 ? &t->raw[v4].sock : &a->sock, query,
+			  a->wire_id);
+	if (r && r != -EAGAIN && r != -ENOBUFS)
+		refuse(near, query, -r);
+}
+
+/* --- peer to child --- */
+
+static void deliver(struct asker *a, struct echo *r)
+{
+	struct echo_near *near = a->table->near;
+	struct echo_flow *f = flow_find(a, &r->peer);
+
+	if (!f || r->type != echo_reply_type(a->v4, a->type))
+		return;
+	f->bytes_down += r->len;
+	f->packets_down++;
+	flow_touch(f);
+	r->child = f->child;
+	r->id = a->id;
+	r->ttl = MAX(r->ttl - 1, 1); /* we are a hop on its way */
+	near->ops->reply(near, r);
+}
+
+/* What became of a query: quoted as the child has sent it. */
+static void fail(struct asker *a, struct echo *query, const struct neterror *e)
+{
+	struct echo_near *near = a->table->near;
+	struct echo_flow *f = flow_find(a, &query->peer);
+	size_t known = query->len;
+	const struct past *p;
+
+	if (!f || query->type != a->type)
+		return;
+	p = &f->recent[query->seq % RECENT];
+	query->child = f->child;
+	query->id = a->id;
+	if (p->ttl && p->seq == query->seq) {
+		query->len = p->len;
+		query->ttl = p->ttl;
+		query->tos = p->tos;
+		query->code = p->code;
+		query->dont_fragment = p->dont_fragment;
+		query->ip_id = p->ip_id;
+		query->sum = p->sum;
+	}
+	near->ops->error(near, query, known, e);
+}
+
+/* A batch of what `s` has for `a`, or, of a raw socket, for whom its identifier names. True
+ * when there may be more. */
+static bool read_batch(struct echoes *t, struct pingsock *s, struct asker *a, bool errors)
+{
+	struct errqueue_entry e;
+	struct echo m;
+	int failed = 0, came = 0;
+
+	for (; errors && failed < BATCH && pingsock_error(s, &e, &m); failed++) {
+		struct asker *of = a ? a : find_wire_id(t, s->v4, m.id);
+
+		if (of)
+			fail(of, &m, &e.error);
+	}
+	for (; came < BATCH && pingsock_recv(s, &m, t->buf); came++) {
+		struct asker *of = a ? a : find_wire_id(t, s->v4, m.id);
+
+		if (of)
+			deliver(of, &m);
+	}
+	return failed == BATCH || came == BATCH;
+}
+
+static void on_socket(struct poll_source *source, uint32_t events)
+{
+	struct asker *a = container_of(source, struct asker, source);
+
+	if (read_batch(a->table, &a->sock, a, !events || events & EPOLLERR))
+		poller_again(a->table->deps.poller, source);
+}
+
+static void on_raw(struct poll_source *source, uint32_t events)
+{
+	struct raw *raw = container_of(source, struct raw, source);
+
+	if (read_batch(raw->table, &raw->sock, NULL, !events || events & EPOLLERR))
+		poller_again(raw->table->deps.poller, source);
+}
+
+/* --- life --- */
+
+struct echoes *echoes_new(const struct echoes_deps *deps)
+{
+	struct echoes *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->deps = *deps;
+	list_init(&t->askers);
+	list_init(&t->flows);
+	for (int v4 = 0; v4 < 2; v4++) {
+		t->raw[v4].table = t;
+		pingsock_open_raw(&t->raw[v4].sock, v4);
+	}
+	/* Two bytes are never interrupted, random(4). */
+	if (getrandom(&t->next_id, sizeof(t->next_id), 0) < 0)
+		t->next_id = 1;
+	uv_timer_init(deps->loop, &t->expire);
+	return t;
+}
+
+void echoes_close(struct echoes *t)
+{
+	while (!list_empty(&t->flows)) {
+		struct echo_flow *f = list_entry(t->flows.next, struct echo_flow, by_age);
+		struct asker *a = f->asker;
+
+		flow_end(f, CLOSE_RUN_END);
+		asker_settle(a);
+	}
+	for (int v4 = 0; v4 < 2; v4++) {
+		struct raw *raw = &t->raw[v4];
+
+		if (raw->sock.fd >= 0)
+			close(raw->sock.fd);
+		if (raw->hears)
+			poller_retire(t->deps.poller, &raw->source, NULL);
+	}
+	uv_close((uv_handle_t *)&t->expire, NULL);
+}
+
+void echoes_free(struct echoes *t)
+{
+	free(t);
+}
