@@ -218,8 +218,8 @@ static size_t build_syn(const struct conn *c, uint8_t out[static 40 + 28],
 {
 	const struct conn_syn *s = &c->syn;
 	size_t tcp_hlen = s->window_scale == 0xff ? 24 : 28;
-	size_t hlen = packet_ip_header(out, &c->at.child.addr, &c->at.remote.addr,
-				       IPPROTO_TCP, 64, tcp_hlen);
+	size_t hlen = packet_ip_header_marked(out, &c->at.child.addr, &c->at.remote.addr,
+					      IPPROTO_TCP, &s->marks, tcp_hlen);
 	uint8_t *tcp = out + hlen;
 	uint32_t seq = htonl(s->seq);
 
@@ -291,6 +291,18 @@ static void attempt_refuse(struct attempt *a, int err)
 	destroy(c);
 }
 
+static void attempt_refuse_as(struct attempt *a, const struct neterror *e)
+{
+	struct conn *c = of_attempt(a);
+	uint8_t packet[40 + 28];
+	size_t hlen, len = build_syn(c, packet, &hlen);
+
+	assert(c->state == CONN_PARKED);
+	if (!stack_icmp_tell(c->st, packet, len, &c->at.child.addr, e))
+		feed_syn(c, false);
+	destroy(c);
+}
+
 static struct channel *attempt_accept(struct attempt *a)
 {
 	struct conn *c = of_attempt(a);
@@ -311,6 +323,7 @@ static struct channel *attempt_accept(struct attempt *a)
 static const struct attempt_ops attempt_ops = {
 	.accept = attempt_accept,
 	.refuse = attempt_refuse,
+	.refuse_as = attempt_refuse_as,
 };
 
 static void park(struct stack *st, const struct packet *pkt, size_t tcp_hlen)
@@ -328,7 +341,12 @@ static void park(struct stack *st, const struct packet *pkt, size_t tcp_hlen)
 	c->at.ops = &attempt_ops;
 	c->at.child = (struct endpoint){ pkt->src, pkt->l4[0] << 8 | pkt->l4[1] };
 	c->at.remote = (struct endpoint){ pkt->dst, pkt->l4[2] << 8 | pkt->l4[3] };
+	c->at.probe_ttl = ttl_is_probe(pkt->ttl) ? pkt->ttl : 0;
 	c->syn = parse_syn(pkt->l4, tcp_hlen);
+	c->syn.marks = (struct packet_marks){ .ttl = pkt->ttl,
+					      .tos = pkt->tos,
+					      .ip_id = pkt->ip_id,
+					      .dont_fragment = pkt->dont_fragment };
 	list_init(&c->tick);
 	list_init(&c->dirty);
 	t->count++;
@@ -392,6 +410,10 @@ void stack_tcp_input(struct stack *st, const struct packet *pkt)
 	} else if ((flags & (TH_SYN | TH_ACK | TH_RST)) == TH_SYN &&
 		   pkt->l4[2] | pkt->l4[3]) {
 		park(st, pkt, tcp_hlen);
+	} else if (flags == TH_ACK && pkt->l4_len == tcp_hlen) {
+		/* Nobody waits for the answer but a scanner, which would take a reset of ours
+		 * for its target's. */
+		stack_drop(st, STACK_DROP_UNSUPPORTED);
 	} else {
 		feed_stray(st, pkt);
 	}

@@ -21,7 +21,8 @@ enum conn_state {
 struct conn_syn {
 	uint32_t seq;
 	uint16_t window, mss;
-	uint8_t window_scale; /* 0xff: the option was absent */
+	struct packet_marks marks; /* of its IP header */
+	uint8_t window_scale;	   /* 0xff: the option was absent */
 };
 
 struct conn {

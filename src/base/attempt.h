@@ -10,6 +10,7 @@
 
 #include "base/addr.h"
 #include "base/channel.h"
+#include "base/neterror.h"
 
 struct attempt;
 
@@ -19,11 +20,14 @@ struct attempt_ops {
 	/* err is the errno the child should see: ECONNREFUSED a reset, EACCES "prohibited",
 	 * EHOSTUNREACH, ENETUNREACH …; ETIMEDOUT stays silent. */
 	void (*refuse)(struct attempt *a, int err);
+	/* The same, when a router has said why. */
+	void (*refuse_as)(struct attempt *a, const struct neterror *e);
 };
 
 struct attempt {
 	const struct attempt_ops *ops;
 	struct endpoint child, remote;
+	uint8_t probe_ttl; /* of a SYN that counts hops, as it came; else 0 */
 	void (*on_cancel)(void *owner);
 	void *owner;
 };

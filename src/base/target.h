@@ -26,6 +26,7 @@ struct target {
 		seen_name; /* the name that they bear; "": nobody can tell which; or NULL */
 	const struct known_name *known;
 	size_t known_count;
+	uint8_t probe_ttl; /* of a SYN that counts hops, else 0; no matter of policy */
 };
 
 #endif

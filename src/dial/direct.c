@@ -7,7 +7,8 @@ static struct dial_result dial(struct dialer *dialer, const struct target *t,
 {
 	struct direct *d = container_of(dialer, struct direct, dialer);
 
-	return sock_connect(d->socks, &t->to, done, ctx);
+	return t->probe_ttl ? sock_probe(d->socks, &t->to, t->probe_ttl, done, ctx) :
+			      sock_connect(d->socks, &t->to, done, ctx);
 }
 
 static const struct dialer_ops direct_ops = {

@@ -11,6 +11,9 @@
  * A reset would throw away what the kernel has not delivered yet. What the child was
  * acknowledged is owed to the remote, so such a socket parts slowly: it is shut, kept until
  * its peer has acknowledged everything (SIOCOUTQ, linux/sockios.h) and reset then.
+ *
+ * A probe (traceroute in TCP mode) connects with few hops to go and with an error queue, for
+ * the sake of the router that says so. Both would harm a connection: it has neither.
  */
 #include "dial/sock.h"
 
@@ -21,10 +24,13 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "base/errqueue.h"
 #include "base/util.h"
 
 /* Buffers read per wake-up: others get their turn. */
 #define READS_MAX 16
+/* More SYNs of one probe: its sender waits some seconds, and asks again by another. */
+#define PROBE_TRIES 2
 #define PART_POLL_MS 20
 #define PART_MAX_MS 30000
 
@@ -44,6 +50,7 @@ struct sock {
 	enum sock_state state;
 	bool reading; /* the owner has asked for bytes, and has not been full since */
 	bool readable, writable, hung_up, eof, write_blocked, has_sent, nodelay;
+	bool probes, v4;
 	unsigned parted_ms;
 	struct buf *rest; /* what the owner did not take */
 	size_t rest_begin, rest_end;
@@ -337,6 +344,41 @@ static const struct channel_ops sock_ops = {
 
 /* --- connect --- */
 
+static void set_ttl(int fd, bool v4, int ttl)
+{
+	setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TTL : IPV6_UNICAST_HOPS,
+		   &ttl, sizeof(ttl));
+}
+
+static void begin_probe(int fd, bool v4, uint8_t ttl)
+{
+	int tries = PROBE_TRIES;
+
+	set_ttl(fd, v4, MAX(ttl - 1, 1));
+	errqueue_enable(fd, v4);
+	errqueue_want_ttl(fd, v4, true);
+	setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &tries, sizeof(tries));
+}
+
+static void end_probe(struct sock *s)
+{
+	set_ttl(s->fd, s->v4, -1); /* the host's own */
+	errqueue_want_ttl(s->fd, s->v4, false);
+	errqueue_disable(s->fd, s->v4);
+}
+
+static void fail_to_connect(struct sock *s, int err)
+{
+	struct sock_set *set = s->set;
+	struct errqueue_entry e;
+
+	if (s->probes && errqueue_next(s->fd, &e))
+		set->why = &e.error;
+	dispose(s);
+	s->done(s->ctx, NULL, err);
+	set->why = NULL;
+}
+
 static void on_connected(struct sock *s, bool failed)
 {
 	int err = 0;
@@ -344,11 +386,10 @@ static void on_connected(struct sock *s, bool failed)
 
 	if (failed)
 		getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &len);
-	if (err) {
-		dispose(s);
-		s->done(s->ctx, NULL, err);
-		return;
-	}
+	if (err)
+		return fail_to_connect(s, err);
+	if (s->probes)
+		end_probe(s);
 	s->state = SOCK_OPEN;
 	s->done(s->ctx, &s->ch, 0);
 }
@@ -370,8 +411,8 @@ static void on_ready(struct poll_source *source, uint32_t events)
 		read_some(s);
 }
 
-struct dial_result sock_connect(struct sock_set *set, const struct endpoint *to,
-				dial_fn done, void *ctx)
+static struct dial_result start(struct sock_set *set, const struct endpoint *to,
+				uint8_t probe_ttl, dial_fn done, void *ctx)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = endpoint_to_sockaddr(to, &sa);
@@ -384,6 +425,8 @@ struct dial_result sock_connect(struct sock_set *set, const struct endpoint *to,
 	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		goto fail_socket;
+	if (probe_ttl)
+		begin_probe(fd, sa.ss_family == AF_INET, probe_ttl);
 	r = connect(fd, (struct sockaddr *)&sa, len);
 	if (r < 0 && errno != EINPROGRESS)
 		goto fail_socket;
@@ -394,11 +437,15 @@ struct dial_result sock_connect(struct sock_set *set, const struct endpoint *to,
 	s->ch.ops = &sock_ops;
 	s->set = set;
 	s->fd = steal_fd(&fd);
+	s->probes = probe_ttl;
+	s->v4 = sa.ss_family == AF_INET;
 	s->done = done;
 	s->ctx = ctx;
 	list_init(&s->node);
 	s->writable = r == 0;
 	s->state = r == 0 ? SOCK_OPEN : SOCK_CONNECTING;
+	if (r == 0 && s->probes)
+		end_probe(s);
 	if (r == 0)
 		return (struct dial_result){ .far = &s->ch };
 	return (struct dial_result){ .pending = (struct dial *)s };
@@ -407,6 +454,18 @@ fail_socket:
 	r = errno;
 	free(s);
 	return (struct dial_result){ .err = r };
+}
+
+struct dial_result sock_connect(struct sock_set *set, const struct endpoint *to,
+				dial_fn done, void *ctx)
+{
+	return start(set, to, 0, done, ctx);
+}
+
+struct dial_result sock_probe(struct sock_set *set, const struct endpoint *to,
+			      uint8_t ttl, dial_fn done, void *ctx)
+{
+	return start(set, to, ttl, done, ctx);
 }
 
 void sock_connect_cancel(struct dial *dial)

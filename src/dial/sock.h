@@ -7,6 +7,7 @@
 #include "base/addr.h"
 #include "base/dialer.h"
 #include "base/list.h"
+#include "base/neterror.h"
 #include "base/poller.h"
 
 /* The sockets of one loop; the caller owns it. */
@@ -15,6 +16,8 @@ struct sock_set {
 	struct poller *poller;
 	struct list parting; /* reset by the child, what it had sent is still under way */
 	uv_timer_t timer;    /* looks after them */
+	/* While a probe's dial_fn is told of a failure: the router's message about it. */
+	const struct neterror *why;
 };
 
 void sock_set_init(struct sock_set *set, uv_loop_t *loop, struct poller *poller);
@@ -27,6 +30,10 @@ void sock_set_close(struct sock_set *set);
 
 struct dial_result sock_connect(struct sock_set *set, const struct endpoint *to,
 				dial_fn done, void *ctx);
+/* For a child's SYN that counts hops, of which it had `ttl` left: ours has one less, and what
+ * a router says about it is kept. Once connected, the socket is as any other. */
+struct dial_result sock_probe(struct sock_set *set, const struct endpoint *to,
+			      uint8_t ttl, dial_fn done, void *ctx);
 void sock_connect_cancel(struct dial *dial);
 
 #endif

@@ -215,10 +215,14 @@ static void result(struct flow *f, struct channel *far, int err)
 static void refuse(struct flow *f, int err)
 {
 	struct attempt *a = f->attempt;
+	const struct neterror *why = f->table->deps.socks->why;
 
 	f->attempt = NULL;
 	result(f, NULL, err);
-	a->ops->refuse(a, err);
+	if (why)
+		a->ops->refuse_as(a, why);
+	else
+		a->ops->refuse(a, err);
 	flow_close(f, CLOSE_REMOTE_RESET, err);
 }
 
@@ -295,7 +299,9 @@ static void serve_dns(struct flow_table *t, struct attempt *a)
 void flow_attempt(void *table, struct attempt *a)
 {
 	struct flow_table *t = table;
-	struct inquiry q = { .target = { .protocol = IPPROTO_TCP, .to = a->remote } };
+	struct inquiry q = { .target = { .protocol = IPPROTO_TCP,
+					 .to = a->remote,
+					 .probe_ttl = a->probe_ttl } };
 	bool is_dns = a->remote.port == DNS_PORT;
 
 	if (t->draining)

@@ -155,6 +155,41 @@ static void a_refused_connect_says_so(void **state)
 	assert_int_equal(t.err, ECONNREFUSED);
 }
 
+static int option(int fd, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	assert_int_equal(getsockopt(fd, IPPROTO_IP, name, &value, &len), 0);
+	return value;
+}
+
+/* Few hops and an error queue are the probe's: the connection has what any other has. */
+static void a_probe_leaves_nothing_behind(void **state)
+{
+	int any = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), ours;
+	struct dial_result r;
+
+	(void)state;
+	ours = dup(any); /* the number that the next socket will have */
+	close(ours);
+	r = sock_probe(&t.set, &t.at, 3, on_dialed, NULL);
+	if (r.pending) {
+		assert_int_equal(option(ours, IP_TTL), 2);
+		assert_int_equal(option(ours, IP_RECVERR), 1);
+		run_until(t.done);
+	} else {
+		on_dialed(NULL, r.far, r.err);
+	}
+	assert_non_null(t.ch);
+	t.ch->up = &up;
+	assert_int_equal(option(ours, IP_TTL), option(any, IP_TTL));
+	assert_int_equal(option(ours, IP_RECVERR), 0);
+	assert_int_equal(option(ours, IP_RECVTTL), 0);
+	assert_null(t.set.why);
+	close(any);
+}
+
 static void a_cancelled_connect_stays_silent(void **state)
 {
 	struct dial_result r = sock_connect(&t.set, &t.at, on_dialed, NULL);
@@ -313,6 +348,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_refused_connect_says_so),
 		T(a_cancelled_connect_stays_silent),
+		T(a_probe_leaves_nothing_behind),
 		T(reading_begins_with_recv_and_ends_with_eof),
 		T(what_is_not_taken_stays_in_order),
 		T(a_full_socket_drains),

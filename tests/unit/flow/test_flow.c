@@ -36,6 +36,24 @@ static void the_child_sees_the_hosts_errno(void **state)
 	assert_int_equal(flow_count(t.table), 0);
 }
 
+static void the_child_sees_the_routers_message(void **state)
+{
+	struct neterror e = { .type = 11 };
+
+	(void)state;
+	t.attempt.probe_ttl = 5;
+	flow_attempt(t.table, &t.attempt);
+	assert_int_equal(t.dialled.probe_ttl, 5);
+	t.socks.why = &e;
+	t.done(t.done_ctx, NULL, EHOSTUNREACH);
+	t.socks.why = NULL;
+	assert_int_equal(t.refuses, 1);
+	assert_int_equal(t.refuse_err, 0);
+	assert_int_equal(t.refuse_type, 11);
+	assert_int_equal(t.last.connect_result.err, EHOSTUNREACH);
+	assert_int_equal(flow_count(t.table), 0);
+}
+
 static void fails_at_once(void **state)
 {
 	(void)state;
@@ -211,6 +229,7 @@ int main(void)
 		T(answers_only_when_connected),
 		T(connects_at_once),
 		T(the_child_sees_the_hosts_errno),
+		T(the_child_sees_the_routers_message),
 		T(fails_at_once),
 		T(a_forbidden_target_is_never_dialled),
 		T(a_full_table_refuses),

@@ -34,7 +34,7 @@ static struct {
 	struct attempt attempt;
 	struct fake_channel near, far;
 	/* what the fakes saw */
-	int accepts, refuses, refuse_err, dials, cancels, drains;
+	int accepts, refuses, refuse_err, refuse_type, dials, cancels, drains;
 	struct target dialled;
 	dial_fn done;
 	void *done_ctx;
@@ -124,7 +124,14 @@ static void at_refuse(struct attempt *a, int err)
 	t.refuse_err = err;
 }
 
-static const struct attempt_ops at_ops = { at_accept, at_refuse };
+static void at_refuse_as(struct attempt *a, const struct neterror *e)
+{
+	(void)a;
+	t.refuses++;
+	t.refuse_type = e->type;
+}
+
+static const struct attempt_ops at_ops = { at_accept, at_refuse, at_refuse_as };
 
 static struct dial_result di_dial(struct dialer *d, const struct target *target,
 				  dial_fn done, void *ctx)

@@ -97,7 +97,8 @@ void peer_send(struct peer *p, struct peer_conn *c, uint8_t flags, const void *o
 		.th_win = htons(c->window),
 	};
 	size_t l4 = sizeof(tcp) + options_len + len;
-	size_t hlen = packet_ip_header(ip, child, &c->remote, IPPROTO_TCP, 64, l4);
+	size_t hlen = packet_ip_header(ip, child, &c->remote, IPPROTO_TCP,
+				       c->ttl ? c->ttl : 64, l4);
 	uint16_t sum;
 
 	memcpy(ip + hlen, &tcp, sizeof(tcp));

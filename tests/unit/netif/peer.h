@@ -48,6 +48,7 @@ struct peer_conn {
 	uint16_t port, remote_port;
 	uint32_t seq, ack; /* next to send, next expected */
 	uint16_t window;
+	uint8_t ttl; /* 0: a kernel's */
 };
 
 void peer_init(struct peer *p, const struct stack_up *up);

@@ -83,7 +83,7 @@ static void the_unspecified_address_is_refused_by_icmp(void **state)
 			 PACKET_OK);
 	assert_int_equal(pkt.protocol, IPPROTO_ICMPV6);
 	assert_memory_equal(pkt.l4, icmpv6_prohibited, 2);
-	peer_send(&p, &c, TH_ACK, NULL, 0, NULL, 0);
+	peer_send(&p, &c, TH_ACK, NULL, 0, "x", 1);
 	nothing_sent();
 	assert_int_equal(stack_drops(p.st)[STACK_DROP_MARTIAN], 1);
 }
@@ -302,12 +302,45 @@ static void a_tiny_mss_is_raised(void **state)
 	buf_unref(b);
 }
 
+static void a_probe_hears_of_the_router(void **state)
+{
+	bool v4 = addr_is_v4(&c.remote);
+	struct neterror e = { .type = v4 ? ICMP_TIME_EXCEEDED : 3, .ttl = 62 };
+	struct peer_frame *f;
+	struct packet pkt, quoted;
+
+	(void)state;
+	assert_true(addr_parse(v4 ? "198.51.100.3" : "2001:db8:7::1", &e.router));
+	peer_send(&p, &c, TH_SYN, linux_options, LINUX_OPTIONS_LEN, NULL, 0);
+	assert_int_equal(up.attempt->probe_ttl, 0); /* an ordinary one */
+	up.attempt->ops->refuse(up.attempt, ETIMEDOUT);
+	c.ttl = 3;
+	c.seq = 1000;
+	peer_send(&p, &c, TH_SYN, linux_options, LINUX_OPTIONS_LEN, NULL, 0);
+	assert_int_equal(up.attempt->probe_ttl, 3);
+	up.attempt->ops->refuse_as(up.attempt, &e);
+	up.attempt = NULL;
+	f = peer_next(&p);
+	assert_non_null(f);
+	assert_int_equal(packet_parse(f->data + 14, f->len - 14, &pkt), PACKET_OK);
+	assert_true(packet_l4_sum_ok(&pkt));
+	assert_true(addr_eq(&pkt.src, &e.router));
+	assert_int_equal(pkt.ttl, 61);
+	assert_int_equal(pkt.l4[0], e.type);
+	assert_int_equal(packet_parse(pkt.l4 + 8, pkt.l4_len - 8, &quoted), PACKET_OK);
+	assert_int_equal(quoted.ttl, 3);
+	assert_memory_equal(quoted.l4, ((uint8_t[]){ 156, 64, 0, 80, 0, 0, 3, 232 }), 8);
+	assert_int_equal(stack_connections(p.st), 0);
+}
+
 static void strays_are_reset(void **state)
 {
 	(void)state;
 	peer_send(&p, &c, TH_ACK, NULL, 0, "x", 1);
 	assert_int_equal(next().flags & TH_RST, TH_RST);
 	peer_send(&p, &c, TH_RST, NULL, 0, NULL, 0);
+	nothing_sent();
+	peer_send(&p, &c, TH_ACK, NULL, 0, NULL, 0); /* "is there anybody?" */
 	nothing_sent();
 	assert_int_equal(up.attempts, 0);
 }
@@ -327,6 +360,7 @@ int main(void)
 		BOTH(a_reset_cancels_a_parked_syn),
 		BOTH(refuses_by_reset),
 		BOTH(refuses_by_icmp_quoting_the_syn),
+		BOTH(a_probe_hears_of_the_router),
 		cmocka_unit_test_setup_teardown(
 			the_unspecified_address_is_refused_by_icmp, setup_v6, teardown),
 		BOTH(stays_silent_about_a_timeout),
