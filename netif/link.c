@@ -17,14 +17,14 @@ void link_tap_add(struct link *link, struct frame_tap *tap)
 	list_add_tail(&link->taps, &tap->node);
 }
 
-static void show(struct link *link, bool from_child, const struct iovec *frame, int n)
+static void show(struct link *link, const struct frame *frame)
 {
 	struct list *pos, *tmp;
 
 	list_for_each (pos, tmp, &link->taps) {
 		struct frame_tap *tap = list_entry(pos, struct frame_tap, node);
 
-		tap->on_frame(tap, from_child, frame, n);
+		tap->on_frame(tap, frame);
 	}
 }
 
@@ -32,7 +32,11 @@ void link_rx(struct link *link, const struct virtio_net_hdr *vh, uint8_t *frame,
 	     size_t len)
 {
 	link->rx_frames++;
-	show(link, true, &(struct iovec){ frame, len }, 1);
+	if (!list_empty(&link->taps))
+		show(link, &(struct frame){ .from_child = true,
+					    .vh = vh,
+					    .iov = &(struct iovec){ frame, len },
+					    .iov_count = 1 });
 	link->on_rx(link->ctx, vh, frame, len);
 }
 
@@ -40,7 +44,10 @@ int link_tx(struct link *link, const struct iovec *iov, int n)
 {
 	int r;
 
-	show(link, false, iov + 1, n - 1);
+	if (!list_empty(&link->taps))
+		show(link, &(struct frame){ .vh = iov[0].iov_base,
+					    .iov = iov + 1,
+					    .iov_count = n - 1 });
 	r = link->driver->tx(link, iov, n);
 	if (r < 0)
 		link->tx_errors++;

@@ -6,26 +6,9 @@
 #ifndef NETIF_LINK_H
 #define NETIF_LINK_H
 
-#include <linux/virtio_net.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/uio.h>
-
-#include "base/list.h"
-
-#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
-#define VIRTIO_NET_HDR_GSO_UDP_L4 5 /* linux/virtio_net.h since Linux 6.2 */
-#endif
+#include "base/frame.h"
 
 struct link;
-
-/* Sees every frame. A frame with offloads pending is a super-segment of up to 64 KiB. */
-struct frame_tap {
-	struct list node;
-	void (*on_frame)(struct frame_tap *tap, bool from_child,
-			 const struct iovec *frame, int n);
-};
 
 struct link_driver {
 	/* Sends one frame; iov[0] is the virtio-net header (linux/virtio_net.h). 0 or -errno. */

@@ -14,6 +14,7 @@ childflow_lib_sources += \
 	src/base/json.h \
 	src/base/errqueue.c \
 	src/base/errqueue.h \
+	src/base/frame.h \
 	src/base/list.h \
 	src/base/log.c \
 	src/base/log.h \
