@@ -10,6 +10,11 @@
 
 #define SUBJECTS_MAX 4
 
+static size_t count_of(enum option_id id, const struct config *c)
+{
+	return value_count(option_get(id), c);
+}
+
 static bool rootful(const struct config *c)
 {
 	return c->backend == BACKEND_ROOTFUL;
@@ -44,6 +49,52 @@ static bool iface_rootless(const struct config *c)
 static bool point_alone(const struct config *c)
 {
 	return c->capture_point != CAPTURE_CHILD && !c->capture;
+}
+
+/* --capture-point has its own place in the order. */
+static bool segments_alone(const struct config *c)
+{
+	return c->capture_segments != SEGMENTS_MTU && !c->capture;
+}
+
+static bool filter_alone(const struct config *c)
+{
+	return c->capture_filter && !c->capture;
+}
+
+static bool snaplen_alone(const struct config *c)
+{
+	return c->snaplen && !c->capture;
+}
+
+static bool rotate_alone(const struct config *c)
+{
+	return count_of(OPTION_CAPTURE_ROTATE, c) && !c->capture;
+}
+
+static bool keys_alone(const struct config *c)
+{
+	return c->capture_keys && !c->capture;
+}
+
+static bool process_blocks_alone(const struct config *c)
+{
+	return c->capture_process_blocks && !c->capture;
+}
+
+static bool to_stdout(const struct config *c)
+{
+	return c->capture && strcmp(c->capture, "-") == 0;
+}
+
+static bool both_to_stdout(const struct config *c)
+{
+	return to_stdout(c) && c->capture_point == CAPTURE_BOTH;
+}
+
+static bool rotate_stdout(const struct config *c)
+{
+	return to_stdout(c) && count_of(OPTION_CAPTURE_ROTATE, c);
 }
 
 /* Who is it for one proxy of the chain? The URL or the options say. */
@@ -215,6 +266,54 @@ static const struct check {
 	  OPTION_CAPTURE,
 	  "",
 	  "Say where the packets go." },
+	{ segments_alone,
+	  { OPTION_CAPTURE_SEGMENTS },
+	  " requires ",
+	  OPTION_CAPTURE,
+	  "",
+	  "Say where the packets go." },
+	{ filter_alone,
+	  { OPTION_CAPTURE_FILTER },
+	  " requires ",
+	  OPTION_CAPTURE,
+	  "",
+	  "Say where the packets go." },
+	{ snaplen_alone,
+	  { OPTION_SNAPLEN },
+	  " requires ",
+	  OPTION_CAPTURE,
+	  "",
+	  "Say where the packets go." },
+	{ rotate_alone,
+	  { OPTION_CAPTURE_ROTATE },
+	  " requires ",
+	  OPTION_CAPTURE,
+	  "",
+	  "Say where the packets go." },
+	{ keys_alone,
+	  { OPTION_CAPTURE_KEYS },
+	  " requires ",
+	  OPTION_CAPTURE,
+	  "",
+	  "Say where the packets go." },
+	{ process_blocks_alone,
+	  { OPTION_CAPTURE_PROCESS_BLOCKS },
+	  " requires ",
+	  OPTION_CAPTURE,
+	  "",
+	  "Say where the packets go." },
+	{ both_to_stdout,
+	  { OPTION_CAPTURE },
+	  " to stdout is one file: not `both` of ",
+	  OPTION_CAPTURE_POINT,
+	  "",
+	  "Name a file, or one point." },
+	{ rotate_stdout,
+	  { OPTION_CAPTURE },
+	  " to stdout has no files for ",
+	  OPTION_CAPTURE_ROTATE,
+	  "",
+	  "Name a file." },
 	{ password_twice,
 	  { OPTION_PROXY_PASSWORD, OPTION_PROXY_PASSWORD_FILE },
 	  " contradict each other",

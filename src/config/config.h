@@ -19,6 +19,10 @@ enum capture_point {
 	CAPTURE_WIRE_EGRESS,
 	CAPTURE_BOTH
 };
+enum capture_segments {
+	SEGMENTS_MTU,
+	SEGMENTS_RAW
+};
 enum backend {
 	BACKEND_ROOTLESS,
 	BACKEND_ROOTFUL
@@ -36,6 +40,13 @@ enum default_policy {
 struct config_addr {
 	bool set;
 	struct addr addr;
+};
+
+/* When the next file is begun, and how many are kept. */
+struct config_rotate {
+	uint64_t bytes;	  /* 0: not by size */
+	unsigned seconds; /* 0: not by time */
+	unsigned count;	  /* 0: all are kept */
 };
 
 /* A command with its arguments, or files. */
@@ -63,6 +74,11 @@ struct origin {
 struct config {
 	char *capture;
 	enum capture_point capture_point;
+	enum capture_segments capture_segments;
+	char *capture_filter;
+	unsigned snaplen; /* bytes; 0: whole packets */
+	struct config_rotate capture_rotate;
+	bool capture_keys, capture_process_blocks;
 	enum backend backend;
 	struct config_addr dns;
 	char *hosts_file;

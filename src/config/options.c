@@ -24,6 +24,7 @@ static_assert(ARRAY_SIZE(group_titles) == GROUP_COUNT, "each group has a title")
 /* In the order of the enums of config.h. */
 static const char *const capture_points[] = { "child", "egress", "wire-egress", "both",
 					      NULL };
+static const char *const segments[] = { "mtu", "raw", NULL };
 static const char *const backends[] = { "rootless-internal", "rootful", NULL };
 static const char *const formats[] = { "text", "json", NULL };
 static const char *const report_formats[] = { "text", "json", "markdown", NULL };
@@ -31,7 +32,6 @@ static const char *const policies[] = { "allow", "deny", NULL };
 static const char *const levels[] = { "quiet", "error", "warn", "info", "debug", NULL };
 
 /* Why an option is refused in a run. A feature that comes takes its marks away. */
-#define NO_CAPTURE "packets are not captured yet"
 #define NO_ROOTFUL "there is only the rootless backend"
 #define NO_PROXY "proxies are not spoken to yet"
 #define NO_FLOW_LOG "flows are not recorded yet"
@@ -47,15 +47,18 @@ static const struct option table[] = {
 	},
 	[OPTION_CAPTURE] = {
 		"capture", 'c', "capture", TYPE_PATH, AT(capture),
-		.value = "FILE", .group = GROUP_RECORDS, .missing = NO_CAPTURE,
-		.help = "write the packets to FILE, in pcapng",
+		.value = "FILE", .group = GROUP_RECORDS,
+		.help = "write the packets to FILE, in pcapng; - is stdout (the command's "
+			"own then goes to stderr)",
 	},
 	[OPTION_CAPTURE_POINT] = {
 		"capture-point", 'C', "capture_point", TYPE_CHOICE, capture_points,
 		AT(capture_point), .always = true,
-		.value = "WHERE", .group = GROUP_RECORDS, .missing = NO_CAPTURE,
-		.help = "which packets: child (the command's; the default), egress, "
-			"wire-egress or both",
+		.value = "WHERE", .group = GROUP_RECORDS,
+		.help = "which packets: child (the command's; the default), egress (the "
+			"same with the addresses of the host's sockets), wire-egress (what "
+			"crosses the host's interface) or both (child and egress, in "
+			"FILE.child.pcapng and FILE.egress.pcapng)",
 	},
 	[OPTION_ROOT] = {
 		"root", 0, NULL, TYPE_FLAG, AT(root),
@@ -235,6 +238,42 @@ static const struct option table[] = {
 		"iface", 'i', "iface", TYPE_INTERFACE, AT(iface),
 		.value = "NAME", .group = GROUP_NETWORK, .missing = NO_ROOTFUL,
 		.help = "leave by this interface of the host (with --root)",
+	},
+	[OPTION_CAPTURE_SEGMENTS] = {
+		"capture-segments", 0, "capture_segments", TYPE_CHOICE, segments,
+		AT(capture_segments), .value = "HOW", .group = GROUP_RECORDS,
+		.help = "mtu (the default): packets as on a wire; raw: segments of up to "
+			"64 KiB, as they cross the command's interface",
+	},
+	[OPTION_CAPTURE_FILTER] = {
+		"capture-filter", 0, "capture_filter", TYPE_TEXT, AT(capture_filter),
+		.value = "EXPR", .group = GROUP_RECORDS,
+		.help = "only packets that match EXPR, in tcpdump's language "
+			"(pcap-filter(7))",
+	},
+	[OPTION_SNAPLEN] = {
+		"snaplen", 0, "snaplen", TYPE_SNAPLEN, AT(snaplen),
+		.value = "BYTES", .group = GROUP_RECORDS,
+		.help = "keep so many bytes of each packet (default all)",
+	},
+	[OPTION_CAPTURE_ROTATE] = {
+		"capture-rotate", 0, "capture_rotate", TYPE_ROTATE, AT(capture_rotate),
+		.value = "WHEN", .group = GROUP_RECORDS,
+		.help = "begin the next file at a size (100M) or after a time (10min): "
+			"FILE.00001.pcapng, FILE.00002.pcapng ...; with :COUNT behind it "
+			"only the last COUNT are kept",
+	},
+	[OPTION_CAPTURE_KEYS] = {
+		"capture-keys", 0, "capture_keys", TYPE_FLAG, AT(capture_keys),
+		.group = GROUP_RECORDS,
+		.help = "ask programs for their TLS keys (SSLKEYLOGFILE) and put these into "
+			"the file, so that it can be read decrypted",
+	},
+	[OPTION_CAPTURE_PROCESS_BLOCKS] = {
+		"capture-process-blocks", 0, "capture_process_blocks", TYPE_FLAG,
+		AT(capture_process_blocks), .group = GROUP_RECORDS,
+		.help = "describe processes in blocks for Wireshark 5, which older tshark "
+			"counts as packets",
 	},
 	[OPTION_MTU] = {
 		"mtu", 0, "mtu", TYPE_MTU, AT(mtu),

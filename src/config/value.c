@@ -14,6 +14,9 @@
 /* What IPv6 needs (RFC 8200 5), and what a tap can be given, less a word. */
 #define MTU_MIN 1280
 #define MTU_MAX 65520
+#define SNAPLEN_MAX 262144 /* libpcap's */
+#define ROTATE_NUMBER_MAX 99999
+#define ROTATE_BYTES_MIN (64 << 10)
 #define INTERFACE_MAX 15 /* IFNAMSIZ - 1 */
 #define COUNT_MAX 100
 
@@ -90,6 +93,64 @@ static enum outcome parse_mtu(const struct source *src, const char *text, void *
 	}
 	*(unsigned *)field = n;
 	return n >= MTU_MIN ? GOOD : BAD;
+}
+
+/* Digits up to a value of max; leaves *text behind them. */
+static bool take_number(const char **text, uint64_t max, uint64_t *n)
+{
+	const char *digits = *text;
+
+	for (*n = 0; **text >= '0' && **text <= '9'; (*text)++) {
+		*n = *n * 10 + (**text - '0');
+		if (*n > max)
+			return false;
+	}
+	return *text != digits;
+}
+
+static enum outcome parse_snaplen(const struct source *src, const char *text, void *field,
+				  struct error *err)
+{
+	uint64_t n;
+
+	if (!take_number(&text, SNAPLEN_MAX, &n) || *text || !n)
+		return BAD;
+	*(unsigned *)field = n;
+	return GOOD;
+}
+
+static const struct {
+	const char *name;
+	uint64_t bytes, seconds;
+} rotate_units[] = {
+	{ "K", 1 << 10, 0 }, { "M", 1 << 20, 0 }, { "G", 1 << 30, 0 },
+	{ "s", 0, 1 },	     { "min", 0, 60 },	  { "h", 0, 3600 },
+};
+
+static enum outcome parse_rotate(const struct source *src, const char *text, void *field,
+				 struct error *err)
+{
+	struct config_rotate *r = field;
+	uint64_t n, count = 0;
+	size_t len;
+
+	if (!take_number(&text, ROTATE_NUMBER_MAX, &n) || !n)
+		return BAD;
+	len = strcspn(text, ":");
+	*r = (struct config_rotate){ 0 };
+	for (size_t i = 0; i < ARRAY_SIZE(rotate_units); i++) {
+		if (strlen(rotate_units[i].name) == len &&
+		    memcmp(rotate_units[i].name, text, len) == 0) {
+			r->bytes = n * rotate_units[i].bytes;
+			r->seconds = n * rotate_units[i].seconds;
+		}
+	}
+	text += len;
+	if (*text == ':' && text++ &&
+	    (!take_number(&text, ROTATE_NUMBER_MAX, &count) || !count))
+		return BAD;
+	r->count = count;
+	return *text || (r->bytes < ROTATE_BYTES_MIN && !r->seconds) ? BAD : GOOD;
 }
 
 static enum outcome parse_choice(const struct source *src, const char *text, void *field,
@@ -259,6 +320,43 @@ static char *text_of_number(const struct option *o, const void *field, size_t i,
 	return asprintf(&text, "%u", *(const unsigned *)field) < 0 ? NULL : text;
 }
 
+static size_t count_number(const void *field)
+{
+	return *(const unsigned *)field != 0;
+}
+
+static size_t count_rotate(const void *field)
+{
+	const struct config_rotate *r = field;
+
+	return r->bytes || r->seconds;
+}
+
+/* In the largest unit that divides it. */
+static char *text_of_rotate(const struct option *o, const void *field, size_t i,
+			    bool secrets)
+{
+	const struct config_rotate *r = field;
+	const char *unit = "";
+	char count[16] = "", *text;
+	uint64_t n = 0;
+
+	for (size_t k = 0; k < ARRAY_SIZE(rotate_units); k++) {
+		uint64_t value = r->bytes ? r->bytes : r->seconds;
+		uint64_t one = r->bytes ? rotate_units[k].bytes : rotate_units[k].seconds;
+
+		if (one && value % one == 0) {
+			n = value / one;
+			unit = rotate_units[k].name;
+		}
+	}
+	if (r->count)
+		snprintf(count, sizeof(count), ":%u", r->count);
+	return asprintf(&text, "%llu%s%s", (unsigned long long)n, unit, count) < 0 ?
+		       NULL :
+		       text;
+}
+
 static char *text_of_seconds(const struct option *o, const void *field, size_t i,
 			     bool secrets)
 {
@@ -379,6 +477,13 @@ static const struct value_type types[] = {
 	[TYPE_MTU] = { "a number of bytes from 1280 to 65520",
 		       sizeof(unsigned), FORM_INTEGER,
 		       parse_mtu, count_one, text_of_number },
+	[TYPE_SNAPLEN] = { "a number of bytes from 1 to 262144",
+			   sizeof(unsigned), FORM_INTEGER,
+			   parse_snaplen, count_number, text_of_number },
+	[TYPE_ROTATE] = { "a size from 64K or a time, such as 100M, 2G, 30s, 10min or 1h, and "
+			  "maybe :COUNT",
+			  sizeof(struct config_rotate), FORM_STRING,
+			  parse_rotate, count_rotate, text_of_rotate },
 	[TYPE_CIDRS] = { "an IPv4 or IPv6 address or a CIDR such as 192.0.2.0/24",
 			 sizeof(struct rule_list), FORM_ARRAY,
 			 parse_rules, count_rules, text_of_rule, clear_rules },

@@ -97,7 +97,7 @@ def test_profile_that_is_wrong(sandbox, call, folder, lines, named):
 # --- what is there and what is not ---
 
 MISSING = [
-    ["--capture=f"], ["-p", "http://a:1"], ["-p", "http://a:1", "-U", "u", "-P", "w"],
+    ["-p", "http://a:1"], ["-p", "http://a:1", "-U", "u", "-P", "w"],
     ["--summary"], ["--summary-format=json"], ["--doctor-format=json"], ["--report-format=json"],
     ["--offline"], ["--block-private"], ["--block-metadata"],
     ["--default-policy", "deny"], ["--allow-cidr=::1"], ["--deny-cidr=::1"],

@@ -172,6 +172,53 @@ static void test_seconds(void **state)
 	}
 }
 
+static void test_rotate(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes;
+		unsigned seconds, count; /* all 0: refused */
+	} rows[] = {
+		{ "64K", 65536, 0, 0 },
+		{ "100M", UINT64_C(104857600), 0, 0 },
+		{ "99999G:99999", UINT64_C(107373108658176), 0, 99999 },
+		{ "1s", 0, 1, 0 },
+		{ "10min:3", 0, 600, 3 },
+		{ "24h", 0, 86400, 0 },
+		{ "63K", 0, 0, 0 },
+		{ "0M", 0, 0, 0 },
+		{ "", 0, 0, 0 },
+		{ "M", 0, 0, 0 },
+		{ "10", 0, 0, 0 },
+		{ "10m", 0, 0, 0 },
+		{ "10MB", 0, 0, 0 },
+		{ "10M:", 0, 0, 0 },
+		{ "10M:0", 0, 0, 0 },
+		{ "10M:1x", 0, 0, 0 },
+		{ "-1M", 0, 0, 0 },
+		{ "100000M", 0, 0, 0 },
+		{ "18446744073709551617M", 0, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char word[64];
+		struct parsed p;
+
+		snprintf(word, sizeof(word), "--capture-rotate=%s", rows[i].text);
+		p = PARSE(word, "-c", "f", "x");
+		assert_int_equal(p.ret, rows[i].bytes || rows[i].seconds ? 0 : -1);
+		if (p.ret < 0)
+			continue;
+		assert_int_equal(p.cfg.capture_rotate.bytes, rows[i].bytes);
+		assert_int_equal(p.cfg.capture_rotate.seconds, rows[i].seconds);
+		assert_int_equal(p.cfg.capture_rotate.count, rows[i].count);
+	}
+	assert_int_equal(PARSE("--snaplen=0", "-c", "f", "x").ret, -1);
+	assert_int_equal(PARSE("--snaplen=262145", "-c", "f", "x").ret, -1);
+	assert_int_equal(PARSE("--snaplen=262144", "-c", "f", "x").cfg.snaplen, 262144);
+}
+
 static void test_mtu(void **state)
 {
 	static const struct {
@@ -450,6 +497,7 @@ int main(void)
 		CASE(test_defaults),
 		CASE(test_command_begins),
 		CASE(test_address_forms),
+		CASE(test_rotate),
 		CASE(test_seconds),
 		CASE(test_mtu),
 		CASE(test_levels),

@@ -288,6 +288,13 @@ static void random_value(const struct option *o, char *out, size_t max)
 	case TYPE_MTU:
 		sprintf(out, "%u", 1280 + below(64241));
 		break;
+	case TYPE_SNAPLEN:
+		sprintf(out, "%u", 1 + below(262144));
+		break;
+	case TYPE_ROTATE:
+		sprintf(out, below(2) ? "%u%s" : "%u%s:7", 64 + below(1000),
+			(const char *[]){ "K", "M", "G", "s", "min", "h" }[below(6)]);
+		break;
 	case TYPE_INTERFACE:
 		sprintf(out, "if%u", below(1000));
 		break;

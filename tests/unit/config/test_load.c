@@ -36,6 +36,9 @@ static void test_every_key(void **state)
 		"deny_domains_exact = ['c.example']\ndeny_domains = ['*.d.example']\n"
 		"proxy_only = true\nfail_on_leak = true\naudit = true\n"
 		"allow_dns = true\nallow_quic = true\niface = 'eth0'\nmtu = 1400\n"
+		"capture_segments = 'raw'\ncapture_filter = 'tcp'\nsnaplen = 96\n"
+		"capture_rotate = '10min:3'\ncapture_keys = true\n"
+		"capture_process_blocks = true\n"
 		"drain_timeout = '0.5'\nas_root = true\nlog_level = 'info'\n"
 		"proxy_password_file = '-'\ncommand = ['sh', '-c', 'a ; b']\n";
 	const char *path = settings_write("p.toml", text);
@@ -53,6 +56,10 @@ static void test_every_key(void **state)
 	}
 	assert_string_equal(cfg.capture, settings_path("c.pcapng"));
 	assert_int_equal(cfg.capture_point, CAPTURE_WIRE_EGRESS);
+	assert_int_equal(cfg.capture_segments, SEGMENTS_RAW);
+	assert_int_equal(cfg.snaplen, 96);
+	assert_int_equal(cfg.capture_rotate.seconds, 600);
+	assert_int_equal(cfg.capture_rotate.count, 3);
 	assert_int_equal(cfg.backend, BACKEND_ROOTFUL);
 	assert_true(cfg.dns.set);
 	assert_string_equal(cfg.hosts_file, "/tmp/hosts");
