@@ -2,6 +2,8 @@ childflow_lib_sources += \
 	src/cmd/engine.c \
 	src/cmd/engine.h \
 	src/cmd/engine_internal.h \
+	src/cmd/packets.c \
+	src/cmd/packets.h \
 	src/cmd/prepare.c \
 	src/cmd/profile.c \
 	src/cmd/profile.h \

@@ -20,6 +20,8 @@
 
 /* So often free memory is given back, as long as anything happens. */
 #define TRIM_MS 5000
+/* What a capture's reader gets beyond the drain; less than the supervisor grants us. */
+#define PATIENCE_MS 2000
 
 static void stop(struct engine *e, int status)
 {
@@ -46,16 +48,21 @@ static void on_supervisor(uv_poll_t *poll, int status, int events)
 {
 	struct engine *e = container_of(poll, struct engine, supervisor_poll);
 	struct proto_msg msg;
+	int fd;
 
 	(void)status;
 	(void)events;
-	if (proto_recv(e->supervisor_fd, &msg, NULL, 0) != 1)
+	if (proto_recv(e->supervisor_fd, &msg, &fd, 1) != 1)
 		return stop(e, 1);
+	if (msg.type == PROTO_FILE)
+		capture_next(e->capture, msg.file, fd);
 	if (msg.type == PROTO_RESOLVERS)
 		resolver_set_servers(e->resolver, msg.resolvers.list,
 				     msg.resolvers.count);
 	if (msg.type != PROTO_DRAIN)
 		return;
+	e->patience_ms = msg.drain_timeout_ms + PATIENCE_MS;
+	e->drain_began_ms = uv_now(&e->loop);
 	/* What the child's kernel sent before its end is in the device already. */
 	for (int i = 0; i < 1024 && tap_drain(e->tap); i++)
 		stack_flush(e->stack);
@@ -108,6 +115,8 @@ static int attach(struct engine *e, int tap_fd, struct error *err)
 	e->tap = tap_new(&e->poller, tap_fd);
 	if (!e->tap)
 		return engine_no_memory(err);
+	if (e->capture)
+		link_tap_add(tap_link(e->tap), capture_tap(e->capture));
 	e->stack = stack_new(&e->loop, tap_link(e->tap), &e->plan, &up);
 	if (!e->stack)
 		return engine_no_memory(err);
@@ -148,10 +157,22 @@ static void before_turn(void *ctx)
 	stack_flush(e->stack);
 }
 
+/* When nothing more can pass. */
+static void close_capture(struct engine *e)
+{
+	uint64_t spent;
+
+	uv_update_time(&e->loop);
+	spent = uv_now(&e->loop) - e->drain_began_ms;
+	capture_close(e->capture, spent < e->patience_ms ? e->patience_ms - spent : 0);
+}
+
 static void tear_down(struct engine *e)
 {
 	engine_prepared_close(e);
 	stack_close(e->stack);
+	if (e->capture)
+		close_capture(e);
 	tap_close(e->tap);
 	poller_close(&e->poller);
 	uv_close((uv_handle_t *)&e->trim_timer, NULL);
@@ -160,6 +181,8 @@ static void tear_down(struct engine *e)
 	uv_run(&e->loop, UV_RUN_DEFAULT);
 	engine_prepared_free(e);
 	stack_free(e->stack);
+	if (e->capture)
+		capture_free(e->capture);
 	buf_trim();
 	uv_loop_close(&e->loop);
 }

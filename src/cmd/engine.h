@@ -3,6 +3,7 @@
 #define CMD_ENGINE_H
 
 #include "base/netplan.h"
+#include "capture/capture.h"
 #include "config/config.h"
 #include "event/logfile.h"
 
@@ -18,6 +19,7 @@ struct engine_setup {
 	struct counters *counters; /* shared */
 	struct logfile *log;	   /* the flow log, or NULL */
 	const char *run_id;
+	struct capture *capture; /* or NULL */
 };
 
 /* Runs in the forked engine process; ctx is a struct engine_setup. Takes both sockets over.

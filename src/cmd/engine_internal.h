@@ -44,8 +44,11 @@ struct engine {
 	struct echoes *echoes;
 	struct tap *tap;
 	struct stack *stack;
+	struct capture *capture; /* or NULL */
 	uv_timer_t trim_timer;
-	bool trimmed; /* nothing but that was done in the last turn */
+	uint64_t drain_began_ms;
+	unsigned patience_ms; /* from then on, for who reads the capture */
+	bool trimmed;	      /* nothing but that was done in the last turn */
 	int status;
 };
 

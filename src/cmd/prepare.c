@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "base/log.h"
+#include "sandbox/proto.h"
 
 /* Loop, tap, resolver's sockets and the like: flows never take these. */
 #define OWN_DESCRIPTORS 40
@@ -150,6 +151,25 @@ static int prepare_events(struct engine *e, struct error *err)
 	return 0;
 }
 
+static void ask_next_file(void *ctx, enum capture_view view)
+{
+	const struct engine *e = ctx;
+	const struct proto_msg msg = { .type = PROTO_NEXT_FILE, .file = view };
+
+	/* A dead supervisor takes us along. */
+	proto_send(e->supervisor_fd, &msg, NULL, 0);
+}
+
+static int prepare_capture(struct engine *e, struct error *err)
+{
+	const struct capture_deps deps = {
+		.loop = &e->loop, .events = &e->events, .rotate = ask_next_file, .ctx = e
+	};
+
+	e->capture = e->setup->capture;
+	return e->capture ? capture_start(e->capture, &deps, err) : 0;
+}
+
 static int prepare_dns(struct engine *e, struct error *err)
 {
 	const struct engine_setup *s = e->setup;
@@ -197,7 +217,8 @@ int engine_prepare(struct engine *e, struct error *err)
 		return error_set(err, -r, "watch sockets");
 	sock_set_init(&e->socks, &e->loop, &e->poller);
 	direct_init(&e->direct, &e->socks);
-	if (prepare_events(e, err) || prepare_guard(e, err) || prepare_dns(e, err))
+	if (prepare_events(e, err) || prepare_capture(e, err) || prepare_guard(e, err) ||
+	    prepare_dns(e, err))
 		return -1;
 	deps.dns = e->dns;
 	e->flows = flow_table_new(&deps);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/engine.h"
+#include "cmd/packets.h"
 #include "cmd/record.h"
 #include "config/path.h"
 #include "dns/hosts.h"
@@ -35,6 +36,7 @@ struct run {
 	struct etc_file etc[3];
 	size_t etc_count;
 	struct record record;
+	struct packets packets;
 	struct engine_setup engine;
 	struct supervisor_setup supervisor;
 };
@@ -206,6 +208,7 @@ static void run_free(struct run *run)
 		free((void *)run->etc[i].text);
 	free(run->engine.hosts_text);
 	record_close(&run->record);
+	packets_close(&run->packets);
 	counters_free(run->engine.counters);
 	resolvconf_free(&run->host);
 }
@@ -231,7 +234,8 @@ static int plan(struct run *run, struct error *err)
 {
 	/* A guess from outside, for resolv.conf; init makes it sure for the links. */
 	if (netlink_has_ipv6(&run->supervisor.plan.ipv6, err) ||
-	    plan_resolvers(run, err) || plan_hosts(run, err) || plan_nsswitch(run, err))
+	    plan_resolvers(run, err) || plan_hosts(run, err) || plan_nsswitch(run, err) ||
+	    packets_open(&run->packets, run->cfg, &run->supervisor, err))
 		return -1;
 	if (log_level() >= LOG_LEVEL_INFO)
 		tell_plan(run);
@@ -258,9 +262,10 @@ static int start(struct run *run, int *exit_code, struct error *err)
 	if (run->record.open) {
 		run->engine.log = &run->record.file;
 		run->engine.run_id = run->record.run_id;
-		s->engine_fds[0] = run->record.file.fd;
+		supervisor_keep(s, run->record.file.fd);
 		s->file_size_signal = &run->record.file_size_signal;
 	}
+	run->engine.capture = run->packets.capture;
 	s->engine_main = engine_main;
 	s->engine_ctx = &run->engine;
 	return supervisor_run(s, exit_code, err);

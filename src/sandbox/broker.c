@@ -114,8 +114,8 @@ static void tell_engine(struct broker *b)
 {
 	struct proto_msg msg = { .type = PROTO_RESOLVERS };
 
-	msg.resolvers.count =
-		b->setup->resolvers_read(b->setup->resolvers_ctx, msg.resolvers.list);
+	msg.resolvers.count = b->setup->resolvers_read(b->setup->resolvers_ctx,
+						       msg.resolvers.list);
 	/* A dead engine is noticed by its end of file. */
 	if (msg.resolvers.count)
 		proto_send(b->engine, &msg, NULL, 0);
@@ -186,6 +186,16 @@ void broker_event(struct broker *b)
 {
 	if (!b->watching || take_events(b))
 		look(b);
+}
+
+void broker_next_file(struct broker *b, int engine, unsigned file)
+{
+	struct proto_msg msg = { .type = PROTO_FILE, .file = file };
+	const struct supervisor_setup *s = b->setup;
+	cleanup_fd int fd = s->next_file ? s->next_file(s->next_file_ctx, file) : -1;
+
+	/* A dead engine is noticed by its end of file. */
+	proto_send(engine, &msg, &fd, fd >= 0);
 }
 
 void broker_close(struct broker *b)

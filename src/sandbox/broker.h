@@ -11,8 +11,8 @@
 
 struct broker {
 	const struct supervisor_setup *setup;
-	int engine; /* proto pair, not ours */
-	int fd;	    /* readable when broker_event() is due, or -1 */
+	int engine;    /* proto pair, not ours */
+	int fd;	       /* readable when broker_event() is due, or -1 */
 	bool watching; /* fd is inotify's, not the timer's */
 	size_t count;
 	struct {
@@ -26,6 +26,8 @@ void broker_init(struct broker *b, const struct supervisor_setup *setup);
 /* When the command has started; `engine` is where news will be sent. */
 void broker_start(struct broker *b, int engine);
 void broker_event(struct broker *b);
+/* Opens what is to follow a file of the engine's, and sends it. */
+void broker_next_file(struct broker *b, int engine, unsigned file);
 /* Before `engine` is closed, too. May be called twice. */
 void broker_close(struct broker *b);
 

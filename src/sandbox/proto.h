@@ -36,9 +36,11 @@ enum proto_type {
 	/* supervisor -> engine */
 	PROTO_DRAIN,	 /* .drain_timeout_ms: deliver, then exit(0) */
 	PROTO_RESOLVERS, /* .resolvers: the host's DNS servers are now these */
+	PROTO_FILE, /* .file and what follows it; without a descriptor nothing does */
 
 	/* engine -> supervisor */
 	PROTO_DRAIN_LOST, /* .lost, when the time ran out */
+	PROTO_NEXT_FILE,  /* .file is to be followed by another */
 };
 
 /* The descriptors that travel with PROTO_TAP. */
@@ -68,6 +70,7 @@ struct proto_msg {
 			size_t count; /* not 0 */
 			struct endpoint list[PROTO_RESOLVERS_MAX];
 		} resolvers;
+		unsigned file; /* the engine's number of it */
 		int pid;
 		int stop_signal;
 		int wait_status;

@@ -193,6 +193,8 @@ static void allow_descriptors(void)
 	ALLOW(epoll_pwait);
 	ALLOW(epoll_pwait2);
 	ALLOW(epoll_wait);
+	ALLOW(ftruncate);
+	ALLOW(lseek);
 	ALLOW(poll);
 	ALLOW(ppoll);
 	ALLOW(read);

@@ -225,6 +225,8 @@ static void on_engine(struct supervisor *sv)
 		on_engine_end(sv);
 		return;
 	}
+	if (msg.type == PROTO_NEXT_FILE)
+		broker_next_file(&sv->broker, sv->tree.engine, msg.file);
 	if (msg.type == PROTO_DRAIN_LOST)
 		log_warn("%" PRIu64 " bytes on %" PRIu64
 			 " connections could not be delivered "

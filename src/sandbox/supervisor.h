@@ -2,6 +2,7 @@
 #ifndef SANDBOX_SUPERVISOR_H
 #define SANDBOX_SUPERVISOR_H
 
+#include <assert.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,11 +49,27 @@ struct supervisor_setup {
 	 * for, is a failed run. Closing supervisor_fd says that the process ends now.
 	 */
 	int engine_fds[SUPERVISOR_ENGINE_FDS_MAX]; /* it keeps these; 0: none */
+	bool engine_finishes; /* it may have more to write when all else is over */
+	/* Opens, in the supervisor, the file that is to follow one of the engine's, by its
+	 * number; -1: there is none. */
+	int (*next_file)(void *ctx, unsigned file);
+	void *next_file_ctx;
 	/* What SIGXFSZ was when we were started, if that was changed; NULL: what it is. */
 	const struct sigaction *file_size_signal;
 	int (*engine_main)(void *ctx, int init_fd, int supervisor_fd);
 	void *engine_ctx;
 };
+
+/* Has the engine keep fd, above 2. */
+static inline void supervisor_keep(struct supervisor_setup *setup, int fd)
+{
+	size_t i = 0;
+
+	while (setup->engine_fds[i])
+		i++;
+	assert(i + 1 < SUPERVISOR_ENGINE_FDS_MAX);
+	setup->engine_fds[i] = fd;
+}
 
 /*
  * Returns 0 and the exit code the run has earned, or -1 with err filled in and one of our

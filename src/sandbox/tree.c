@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,9 @@
 #include "sandbox/ns.h"
 #include "sandbox/preflight.h"
 #include "sandbox/proto.h"
+
+/* What the engine gets to write what it has, when nobody waits for anything else. */
+#define RECORDS_MS 1000
 
 #define INIT_NAMESPACES (CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID)
 
@@ -133,6 +137,7 @@ int tree_start(struct tree *tree, const struct supervisor_setup *setup,
 		.backend = { .ops = &rootless_backend, .as_root = setup->as_root },
 		.engine = -1,
 		.init = -1,
+		.engine_finishes = setup->engine_finishes,
 	};
 	if (tree->backend.ops->prepare(&tree->backend, err) < 0 ||
 	    open_pairs(&p, err) < 0) {
@@ -165,12 +170,27 @@ int tree_reap(pid_t *pid)
 	return status;
 }
 
+/* Its last records may still be in its memory. The pair's end is its own. */
+static void await_records(const struct tree *tree)
+{
+	struct pollfd pair = { .fd = tree->engine, .events = POLLIN };
+	struct proto_msg msg;
+
+	shutdown(tree->engine, SHUT_WR);
+	while (poll(&pair, 1, RECORDS_MS) > 0) {
+		if (proto_recv(tree->engine, &msg, NULL, 0) != 1)
+			return;
+	}
+}
+
 void tree_end(struct tree *tree)
 {
-	if (tree->engine_pid)
-		kill(tree->engine_pid, SIGKILL);
 	if (tree->init_pid)
 		kill(tree->init_pid, SIGKILL);
+	if (tree->engine_pid && tree->engine >= 0 && tree->engine_finishes)
+		await_records(tree);
+	if (tree->engine_pid)
+		kill(tree->engine_pid, SIGKILL);
 	if (tree->engine_pid)
 		tree_reap(&tree->engine_pid);
 	if (tree->init_pid)

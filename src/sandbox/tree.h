@@ -12,6 +12,7 @@
 struct tree {
 	struct backend backend;
 	pid_t engine_pid, init_pid; /* 0 when not running */
+	bool engine_finishes;	    /* it writes what it has before it is killed */
 	int engine, init;	    /* proto pairs, the supervisor's ends, or -1 */
 };
 

@@ -2,6 +2,7 @@
 # A test is one line in its room's fragment: check_PROGRAMS += tests/unit/ROOM/test_MODULE
 
 include tests/unit/base/base-tests.mk
+include tests/unit/capture/capture-tests.mk
 include tests/unit/config/config-tests.mk
 include tests/unit/dial/dial-tests.mk
 include tests/unit/dns/dns-tests.mk

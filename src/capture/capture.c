@@ -1,0 +1,485 @@
+/*
+ * Theory of operation
+ *
+ * The link shows each frame before anybody acts on it, and events tell, within the same
+ * call, what came of it. So what an event says of a flow (whose it is, what refused it) is
+ * added to the last packet, which has not left the file's buffer; if it has, to the next
+ * packet of the flow, which is our answer.
+ *
+ * Of each view one file makes one file. A frame is cut once for all of them (cut.c); the
+ * child's view gets the packets first, as the egress view changes them.
+ */
+#include "capture/capture.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "capture/capture_internal.h"
+#include "capture/files.h"
+
+/* tcpdump's and Wireshark's greatest: longer records are refused by libpcap. */
+#define SNAPLEN_WHOLE 262144
+#define SNAPLEN_CUT 65535
+#define LINKTYPE_ETHERNET 1
+
+static const struct {
+	const char *name, *kind, *interface;
+} views[] = {
+	[VIEW_CHILD] = { "child", "isolated", "tap0" },
+	[VIEW_EGRESS] = { "egress", "logical", "logical-egress" },
+	[VIEW_WIRE] = { "wire-egress", "wire", NULL },
+};
+static_assert(ARRAY_SIZE(views) == VIEW_COUNT, "each view has a row");
+
+uint64_t capture_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return t.tv_sec * UINT64_C(1000000000) + t.tv_nsec;
+}
+
+/* --- packets --- */
+
+/* The flow of an ICMP error is that of the packet it quotes. */
+static bool quoted_endpoints(const uint8_t *frame, size_t len, const struct shape *s,
+			     struct shape *inner, struct endpoint *from,
+			     struct endpoint *to)
+{
+	size_t at = s->l4 + 8 - CUT_ETH_LEN;
+	uint8_t copy[CUT_ETH_LEN + 60 + 20];
+	size_t n = MIN(len - at - CUT_ETH_LEN, sizeof(copy) - CUT_ETH_LEN);
+	uint8_t type = frame[s->l4];
+
+	if (s->v4 ? type != 3 && type != 11 : type >= 128)
+		return false;
+	memset(copy, 0, sizeof(copy));
+	memcpy(copy, frame, CUT_ETH_LEN);
+	memcpy(copy + CUT_ETH_LEN, frame + at + CUT_ETH_LEN, n);
+	/* It may be cut behind its ports. */
+	*inner = cut_shape(copy, sizeof(copy));
+	if (inner->protocol == IPPROTO_TCP || inner->protocol == IPPROTO_UDP ||
+	    inner->protocol == IPPROTO_ICMP || inner->protocol == IPPROTO_ICMPV6)
+		return cut_endpoints(copy, inner, from, to);
+	return false;
+}
+
+/* Whose packet it is, as the child's side of it sees it. */
+static void identify(struct capture *c, const uint8_t *data, size_t len,
+		     const struct shape *shape)
+{
+	struct passing *p = &c->passing;
+	struct endpoint from, to;
+	struct shape inner;
+
+	p->identified = true;
+	p->quoted = false;
+	p->flow = NULL;
+	p->protocol = 0;
+	if (cut_endpoints(data, shape, &from, &to)) {
+		p->protocol = shape->protocol;
+		p->child = p->from_child ? from : to;
+		p->remote = p->from_child ? to : from;
+	} else if (!p->from_child &&
+		   (shape->protocol == IPPROTO_ICMP ||
+		    shape->protocol == IPPROTO_ICMPV6) &&
+		   quoted_endpoints(data, len, shape, &inner, &from, &to)) {
+		p->quoted = true;
+		p->protocol = inner.protocol;
+		p->child = from;
+		p->remote = to;
+	}
+	if (p->protocol)
+		p->flow = flows_find(c->flows, p->protocol, &p->child, &p->remote);
+}
+
+void capture_write(struct capture *c, enum capture_view view, const uint8_t *data,
+		   size_t len, struct pcapng_packet *p)
+{
+	struct view *v = &c->views[view];
+
+	if (c->filter && !filter_matches(c->filter, data, len))
+		return;
+	p->data = data;
+	p->original = len;
+	p->captured = MIN(len, v->snaplen);
+	capfile_packet(v->file, p);
+}
+
+static void on_packet(void *ctx, uint8_t *data, size_t len, const struct shape *shape)
+{
+	struct capture *c = ctx;
+	struct passing *now = &c->passing;
+	struct pcapng_packet p = {
+		.time_ns = now->time_ns,
+		.direction = now->from_child ? PCAPNG_OUTBOUND : PCAPNG_INBOUND,
+	};
+	char *comment = NULL;
+
+	if (!now->identified)
+		identify(c, data, len, shape);
+	if (now->flow) {
+		p.pid = now->flow->pid;
+		p.comment = comment = steal_ptr(&now->flow->comment);
+	}
+	if (c->views[VIEW_CHILD].file)
+		capture_write(c, VIEW_CHILD, data, len, &p);
+	free(comment);
+}
+
+static void on_frame(struct frame_tap *tap, const struct frame *frame)
+{
+	struct capture *c = container_of(tap, struct capture, tap);
+
+	c->passing = (struct passing){ .from_child = frame->from_child,
+				       .time_ns = capture_now() };
+	cut_frame(frame, !c->setup->whole, on_packet, c);
+}
+
+/* --- what events tell --- */
+
+static bool has_passed(const struct capture *c, const struct event *ev)
+{
+	const struct passing *p = &c->passing;
+
+	return p->protocol && p->protocol == ev->protocol && !p->quoted &&
+	       endpoint_eq(&p->child, &ev->child) && endpoint_eq(&p->remote, &ev->remote);
+}
+
+static struct known_flow *flow_of(struct capture *c, const struct event *ev)
+{
+	struct known_flow *f = flows_find(c->flows, ev->protocol, &ev->child,
+					  &ev->remote);
+
+	if (!f)
+		f = flows_add(c->flows, ev->protocol, &ev->child, &ev->remote);
+	if (f && has_passed(c, ev))
+		c->passing.flow = f;
+	return f;
+}
+
+/* To the last packet if it is of this flow, else to its next one. */
+static void annotate(struct capture *c, const struct event *ev, struct known_flow *f,
+		     const char *comment)
+{
+	struct capfile *w = c->views[VIEW_CHILD].file;
+	bool open = w && has_passed(c, ev) && capfile_packet_is_open(w);
+
+	if (open && f && f->pid)
+		capfile_packet_process(w, f->pid);
+	if (open && capfile_packet_comment(w, comment))
+		return;
+	if (f && !f->comment)
+		f->comment = strdup(comment);
+}
+
+static const char *name_of(const struct event *ev)
+{
+	if (ev->name)
+		return ev->name;
+	return ev->name_count ? ev->names[ev->name_count - 1] : NULL;
+}
+
+/* Once per flow: whose it is, and what its address was asked for as. */
+static void introduce(struct capture *c, const struct event *ev, struct known_flow *f)
+{
+	const struct process *p = ev->process;
+	char text[1024], pid[16] = "";
+	const char *name = name_of(ev);
+
+	if (p && !f->pid) {
+		f->pid = p->pid;
+		capture_announce(c, p);
+	}
+	if (f->told || (!p && !name))
+		return;
+	f->told = true;
+	if (p)
+		snprintf(pid, sizeof(pid), "pid=%d", p->pid);
+	snprintf(text, sizeof(text), "%s%s%.64s%s%.512s%s%.256s", pid,
+		 p && p->comm ? " comm=" : "", p && p->comm ? p->comm : "",
+		 p && p->exe ? " exe=" : "", p && p->exe ? p->exe : "",
+		 !name ? "" :
+		 p     ? " name=" :
+			 "name=",
+		 name ? name : "");
+	annotate(c, ev, f, text);
+}
+
+static void on_flow(struct capture *c, const struct event *ev)
+{
+	struct known_flow *f = flow_of(c, ev);
+
+	if (f)
+		introduce(c, ev, f);
+}
+
+static void on_result(struct capture *c, const struct event *ev)
+{
+	struct known_flow *f = flow_of(c, ev);
+
+	if (!f)
+		return;
+	introduce(c, ev, f);
+	flows_set_phase(c->flows, f, ev->connect_result.err ? FLOW_OVER : FLOW_IS_OPEN);
+}
+
+static void on_end(struct capture *c, const struct event *ev)
+{
+	struct known_flow *f = flows_find(c->flows, ev->protocol, &ev->child,
+					  &ev->remote);
+
+	if (f)
+		flows_set_phase(c->flows, f, FLOW_OVER);
+}
+
+static void on_violation(struct capture *c, const struct event *ev)
+{
+	const struct verdict *v = ev->policy_violation.verdict;
+	const char *option = policy_list_option(v->list);
+	struct known_flow *f = flow_of(c, ev);
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s: %s%s%s%s%.256s",
+		 ev->policy_violation.audit ? "would be refused" : "refused",
+		 reason_name(v->reason), option ? ": " : "", option ? option : "",
+		 v->rule ? " " : "", v->rule ? v->rule->text : "");
+	annotate(c, ev, f, text);
+}
+
+static void on_event(struct event_sink *sink, const struct event *ev)
+{
+	struct capture *c = container_of(sink, struct capture, sink);
+
+	switch (ev->kind) {
+	case EVENT_CONNECT_ATTEMPT:
+	case EVENT_FLOW_START:
+		return on_flow(c, ev);
+	case EVENT_CONNECT_RESULT:
+		return on_result(c, ev);
+	case EVENT_FLOW_END:
+		return on_end(c, ev);
+	case EVENT_POLICY_VIOLATION:
+		return on_violation(c, ev);
+	case EVENT_DNS_ANSWER:
+		return capture_learn_names(c, ev);
+	default:
+		return;
+	}
+}
+
+static void forget(void *ctx, struct known_flow *f)
+{
+	struct capture *c = ctx;
+
+	if (c->passing.flow == f)
+		c->passing.flow = NULL;
+	free(f->comment);
+}
+
+/* --- set-up --- */
+
+static const char *file_view(const struct capture_setup *s, enum capture_view view)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < VIEW_COUNT; i++)
+		count += s->views[i];
+	return count > 1 ? views[view].name : NULL;
+}
+
+static bool rotates(const struct capture_setup *s)
+{
+	return s->rotate_bytes || s->rotate_ns;
+}
+
+int capture_next_file(struct capture *c, enum capture_view view, struct error *err)
+{
+	const struct capture_setup *s = c->setup;
+	struct view *v = &c->views[view];
+	const char *name = file_view(s, view);
+	cleanup_free char *path = NULL, *old = NULL;
+	int fd;
+
+	if (rotates(s))
+		v->number++;
+	path = files_name(s->path, name, v->number);
+	if (!path)
+		return error_set(err, ENOMEM, "name a capture file");
+	fd = files_open(path, v->number > 1, err);
+	if (fd < 0)
+		return -1;
+	if (s->rotate_count && v->number > s->rotate_count) {
+		old = files_name(s->path, name, v->number - s->rotate_count);
+		if (old && unlink(old) < 0 && errno != ENOENT)
+			log_warn("%s can't be removed: %s", old, strerror(errno));
+	}
+	return fd;
+}
+
+struct capture *capture_open(const struct capture_setup *setup, struct error *err)
+{
+	struct capture *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		error_set(err, ENOMEM, "capture packets");
+		return NULL;
+	}
+	c->setup = setup;
+	for (size_t i = 0; i < VIEW_COUNT; i++)
+		c->views[i].fd = -1;
+	if (setup->filter) {
+		c->filter = filter_new(setup->filter, err);
+		if (!c->filter) {
+			error_wrap(err, "--capture-filter");
+			goto fail_filter;
+		}
+	}
+	for (size_t i = 0; i < VIEW_COUNT; i++) {
+		if (!setup->views[i])
+			continue;
+		c->views[i].fd = capture_next_file(c, i, err);
+		if (c->views[i].fd < 0) {
+			error_wrap(err, "--capture");
+			goto fail_file;
+		}
+	}
+	return c;
+
+fail_file:
+	for (size_t i = 0; i < VIEW_COUNT; i++)
+		cleanup_fd_fn(&c->views[i].fd);
+	filter_free(c->filter);
+fail_filter:
+	free(c);
+	return NULL;
+}
+
+size_t capture_descriptors(const struct capture *c, int out[static VIEW_COUNT])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < VIEW_COUNT; i++) {
+		if (c->views[i].fd >= 0)
+			out[n++] = c->views[i].fd;
+	}
+	return n;
+}
+
+static void ask_next(void *ctx)
+{
+	struct view *v = ctx;
+	struct capture *c = v->capture;
+
+	c->deps.rotate(c->deps.ctx, v - c->views);
+}
+
+/* "command: curl -s 'a b'": for people; words with blanks are quoted. */
+static void describe_command(char *out, size_t size, const char *const *words)
+{
+	size_t n = snprintf(out, size, "command:");
+
+	for (; words && *words && n < size; words++) {
+		bool plain = **words && !strpbrk(*words, " \t\n'\"");
+
+		n += snprintf(out + n, size - n, plain ? " %s" : " '%s'", *words);
+	}
+}
+
+static int start_view(struct capture *c, enum capture_view view, struct error *err)
+{
+	const struct capture_setup *s = c->setup;
+	struct view *v = &c->views[view];
+	const char *interface = views[view].interface;
+	char command[PCAPNG_TEXT_MAX], os[512], description[256];
+	struct utsname u = { 0 };
+	struct capfile_setup w = {
+		.path = s->path,
+		.rotate_bytes = s->rotate_bytes,
+		.rotate_ns = s->rotate_ns,
+		.rotate = rotates(s) ? ask_next : NULL,
+		.ctx = v,
+	};
+
+	uname(&u);
+	snprintf(os, sizeof(os), "%s %s %s", u.sysname, u.release, u.machine);
+	describe_command(command, sizeof(command), s->command);
+	snprintf(description, sizeof(description),
+		 "childflow view=%s backend=%s kind=%s interface=%s", views[view].name,
+		 s->backend, views[view].kind, interface);
+	v->capture = c;
+	v->snaplen = s->snaplen ? s->snaplen : s->whole ? SNAPLEN_WHOLE : SNAPLEN_CUT;
+	w.section = (struct pcapng_section){ s->application, os, command };
+	w.interface = (struct pcapng_interface){ LINKTYPE_ETHERNET, v->snaplen, interface,
+						 description, s->filter };
+	v->file = capfile_new(&w, steal_fd(&v->fd), err);
+	if (!v->file)
+		return error_wrap(err, "--capture");
+	capfile_start(v->file, c->deps.loop);
+	return 0;
+}
+
+int capture_start(struct capture *c, const struct capture_deps *deps, struct error *err)
+{
+	c->deps = *deps;
+	c->tap.on_frame = on_frame;
+	c->sink.on_event = on_event;
+	c->flows = flows_new(forget, c);
+	if (!c->flows)
+		return error_set(err, ENOMEM, "capture packets");
+	for (size_t i = 0; i < VIEW_COUNT; i++) {
+		if (c->setup->views[i] && start_view(c, i, err) < 0)
+			return -1;
+	}
+	deps->events->wants_process = true;
+	event_sink_add(deps->events, &c->sink);
+	return 0;
+}
+
+struct frame_tap *capture_tap(struct capture *c)
+{
+	return &c->tap;
+}
+
+void capture_next(struct capture *c, enum capture_view view, int fd)
+{
+	capfile_next(c->views[view].file, fd);
+}
+
+/* --- the end --- */
+
+void capture_close(struct capture *c, unsigned patience_ms)
+{
+	for (size_t i = 0; i < VIEW_COUNT; i++) {
+		struct view *v = &c->views[i];
+		struct capfile_stats stats;
+
+		if (!v->file)
+			continue;
+		capfile_close(v->file, patience_ms);
+		stats = capfile_stats(v->file);
+		if (stats.dropped && !stats.failed)
+			log_warn("--capture: %llu of %llu packets were dropped: %s took "
+				 "them too slowly",
+				 (unsigned long long)stats.dropped,
+				 (unsigned long long)stats.received, c->setup->path);
+	}
+}
+
+void capture_free(struct capture *c)
+{
+	for (size_t i = 0; i < VIEW_COUNT; i++) {
+		if (c->views[i].file)
+			capfile_free(c->views[i].file);
+		cleanup_fd_fn(&c->views[i].fd);
+	}
+	if (c->flows)
+		flows_free(c->flows);
+	filter_free(c->filter);
+	free(c);
+}

@@ -1,0 +1,55 @@
+/* Shared by the files of this room that work on a struct capture. */
+#ifndef CAPTURE_CAPTURE_INTERNAL_H
+#define CAPTURE_CAPTURE_INTERNAL_H
+
+#include "capture/capfile.h"
+#include "capture/capture.h"
+#include "capture/cut.h"
+#include "capture/filter.h"
+#include "capture/flows.h"
+
+/* As many are told once; then again. */
+#define CAPTURE_SEEN 8192
+
+struct view {
+	struct capture *capture;
+	struct capfile *file; /* NULL: not asked for */
+	int fd;		      /* until it is the file's */
+	uint32_t snaplen;
+	unsigned number; /* of its last file, when it rotates */
+};
+
+/* The frame that passes just now, or has passed last. */
+struct passing {
+	uint64_t time_ns;
+	bool from_child;
+	bool identified, quoted; /* quoted: an ICMP error about a packet of the flow */
+	uint8_t protocol;	 /* 0: it has no endpoints */
+	struct endpoint child, remote;
+	struct known_flow *flow; /* or NULL */
+};
+
+struct capture {
+	const struct capture_setup *setup;
+	struct capture_deps deps;
+	struct frame_tap tap;
+	struct event_sink sink;
+	struct view views[VIEW_COUNT];
+	struct filter *filter; /* or NULL */
+	struct known_flows *flows;
+	struct passing passing;
+	/* Hashes of what has been written already. */
+	uint64_t names[CAPTURE_SEEN], processes[CAPTURE_SEEN];
+};
+
+uint64_t capture_now(void);
+
+/* Writes a packet to a view, if the filter lets it; fills in what p lacks. */
+void capture_write(struct capture *c, enum capture_view view, const uint8_t *data,
+		   size_t len, struct pcapng_packet *p);
+
+/* To all files, once: addresses of an answer, a process. */
+void capture_learn_names(struct capture *c, const struct event *ev);
+void capture_announce(struct capture *c, const struct process *p);
+
+#endif

@@ -1,0 +1,61 @@
+/* The flows that packets belong to, as events and frames have told them. Bounded. */
+#ifndef CAPTURE_FLOWS_H
+#define CAPTURE_FLOWS_H
+
+#include <sys/types.h>
+
+#include "base/addr.h"
+#include "base/list.h"
+
+#define FLOWS_KNOWN_MAX 65536
+
+/* PENDING: the host's socket is not known (yet).  OPEN: local and peer are valid.
+ * OVER: as OPEN, but nothing more than the last segments is to come. */
+enum flow_phase {
+	FLOW_PENDING,
+	FLOW_IS_OPEN,
+	FLOW_OVER,
+};
+
+/* What a TLS client and server have shown so far (keys.h). */
+enum tls_phase {
+	TLS_NONE,
+	TLS_HELLO,   /* the client's: random is valid */
+	TLS_WAITING, /* the server has answered, keys are waited for */
+	TLS_DONE,
+};
+
+struct known_flow {
+	struct known_flow *hash_next;
+	struct list by_age; /* of its phase, the oldest first */
+	uint8_t protocol;
+	enum flow_phase phase;
+	struct endpoint child, remote; /* as the child has addressed it */
+	struct endpoint local, peer;   /* of the host's socket */
+	pid_t pid;
+	bool told;     /* its first packet says whose it is */
+	char *comment; /* for its next packet, or NULL */
+	enum tls_phase tls;
+	uint8_t random[32];
+	unsigned holds[2]; /* by view */
+	struct list held;  /* packets that wait for OPEN */
+	unsigned held_count;
+};
+
+struct known_flows;
+
+/* `forget` is called before a flow is freed. NULL without memory. */
+struct known_flows *flows_new(void (*forget)(void *ctx, struct known_flow *f), void *ctx);
+void flows_free(struct known_flows *t);
+
+struct known_flow *flows_find(struct known_flows *t, uint8_t protocol,
+			      const struct endpoint *child,
+			      const struct endpoint *remote);
+/* A new flow, PENDING; for it the one that is idle longest may have to go. NULL without
+ * memory. There must be none yet. */
+struct known_flow *flows_add(struct known_flows *t, uint8_t protocol,
+			     const struct endpoint *child, const struct endpoint *remote);
+void flows_set_phase(struct known_flows *t, struct known_flow *f, enum flow_phase phase);
+void flows_remove(struct known_flows *t, struct known_flow *f);
+
+#endif

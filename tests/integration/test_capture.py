@@ -1,0 +1,265 @@
+"""Captures hold the packets of this tree, all of them, and everybody can read them."""
+
+import hashlib
+import os
+import signal
+import subprocess
+
+import pytest
+
+import pcapng
+from conftest import PLAIN
+from guest import pattern
+from lab import CLOSED_PORT, WEB, url_host
+
+pytestmark = pytest.mark.skipif(PLAIN, reason="CHILDFLOW=plain")
+
+SINK, SOURCE = 7002, 7003
+MIB = 1 << 20
+
+
+@pytest.fixture
+def file(lab, who):
+    """A path for a capture, as lab and host see it."""
+    path = lab.homes[who] / "run.pcapng"
+    yield path
+    for left in lab.homes[who].glob("*.pcapng"):
+        left.unlink()
+
+
+def test_a_fetch(lab, sandbox, family, file):
+    url = f"http://v{family}.example.net/hello"
+    seen = sandbox("curl", "-sS", url, options=["-c", file])
+    assert (seen.status, seen.out, seen.err) == (0, "hello from the internet\n", "")
+    assert file.stat().st_mode & 0o777 == 0o600
+    blocks = pcapng.check(file)
+    section, interface = blocks[:2]
+    assert section.option(4).decode().startswith("childflow ")
+    assert section.option(3).startswith(b"Linux ")
+    assert section.comments() == [f"command: curl -sS {url}"]
+    assert interface.body[:2] == b"\x01\x00" and interface.option(2) == b"tap0"
+    assert interface.option(9) == b"\x09"
+    assert interface.option(3) == (b"childflow view=child backend=rootless-internal "
+                                   b"kind=isolated interface=tap0")
+    assert len(pcapng.packets(blocks)) >= 4
+    syns = [p for p in pcapng.packets(blocks) if p.parsed().is_syn_to(WEB[family])]
+    assert len(syns) == 1 and syns[0].outbound
+    assert any(f"v{family}.example.net" in c for c in syns[0].comments())
+    assert any(WEB[family] in line for line in pcapng.tshark(file, "-Y", "http.request"))
+    names = [b for b in blocks if b.kind == pcapng.NAMES]
+    assert any(f"v{family}.example.net".encode() in b.body for b in names)
+    shown = pcapng.run_quietly("tshark", "-r", file, "-N", "n")
+    assert f"v{family}.example.net" in shown  # resolved by what the file itself says
+
+
+@pytest.mark.parametrize("segments", ["mtu", "raw"])
+@pytest.mark.parametrize("way", ["upload", "download"])
+def test_bytes_of_a_long_transfer(sandbox, family, file, way, segments):
+    if way == "upload":
+        seen = sandbox.client("upload", WEB[family], SINK, 64 * MIB,
+                              options=["-c", file, "--capture-segments", segments])
+    else:
+        seen = sandbox.client("download", WEB[family], SOURCE, 64 * MIB,
+                              options=["-c", file, "--capture-segments", segments])
+    assert seen.status == 0 and seen.err == "", seen
+    blocks = pcapng.check(file)
+    assert blocks[-1].number(5) == 0
+    port = SINK if way == "upload" else SOURCE
+    data = pcapng.stream(blocks, port, way == "upload")
+    assert hashlib.sha256(data).hexdigest() == pattern.digest(64 * MIB)
+    longest = max(p.original for p in pcapng.packets(blocks))
+    assert longest <= 1514 if segments == "mtu" else longest > 20000
+
+
+@pytest.mark.parametrize("way", ["burst", "train"])
+def test_datagram_trains(lab, sandbox, family, file, way):
+    """One super-segment each, up and down."""
+    seen = sandbox("/usr/bin/python3", lab.top / "bin/udp_client.py", way, WEB[family], 40,
+                   options=["-c", file])
+    assert seen.status == 0, seen
+    blocks = pcapng.check(file)
+    assert max(p.original for p in pcapng.packets(blocks)) <= 1514
+
+
+def test_two_runs_do_not_see_each_other(lab, sandbox, file):
+    other = file.with_name("other.pcapng")
+    script = "echo; read go; exec curl -sS http://$1/hello"
+    runs = [sandbox.start("sh", "-c", script, "sh", url_host(WEB[family]), stdin=-1,
+                          options=["-c", path])
+            for family, path in ((4, file), (6, other))]
+    for run in runs:
+        assert run.stdout.readline() == "\n"
+    for run in runs:
+        run.stdin.write("\n")
+        run.stdin.flush()
+    for run in runs:
+        run.communicate(timeout=30)
+        assert run.returncode == 0
+    for path, mine, its in ((file, 4, 6), (other, 6, 4)):
+        ends = {e for p in pcapng.packets(pcapng.check(path)) if p.parsed()
+                for e in (p.parsed().source, p.parsed().target)}
+        assert WEB[mine] in ends and WEB[its] not in ends
+
+
+def test_refused_packet_says_which_rule(sandbox, family, file):
+    seen = sandbox("curl", "-sS", f"http://{url_host(WEB[family])}/",
+                   options=["-c", file, "--deny-cidr", WEB[family]])
+    assert seen.status == 7
+    said = [p for p in pcapng.packets(pcapng.check(file)) if p.comments()]
+    assert [p.parsed().target for p in said] == [WEB[family]]
+    assert said[0].comments() == [
+        f"refused: deny_cidr: --deny-cidr {WEB[family]}/{32 if family == 4 else 128}"]
+
+
+def test_to_stdout(lab, sandbox, file):
+    script = 'echo told; echo wrong >&2; curl -sS http://v4.example.net/hello'
+    process = sandbox.start("sh", "-c", script, options=["-c", "-"], text=False)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    file.write_bytes(out)
+    assert any(p.parsed().is_syn_to(WEB[4]) for p in pcapng.packets(pcapng.check(file)))
+    first, *rest = err.decode().splitlines()
+    assert first.startswith("childflow: ") and "stderr" in first
+    assert rest == ["told", "wrong", "hello from the internet"]
+
+
+def test_to_stdout_while_it_runs(sandbox):
+    """`| tshark -r -` shows a packet while the command is still there."""
+    process = sandbox.start("sh", "-c", "curl -sS http://v4.example.net/hello; read end",
+                            options=["-c", "-"], stdin=-1, text=False)
+    shark = subprocess.Popen(["tshark", "-l", "-n", "-r", "-", "-Y", "http.response"],
+                             stdin=process.stdout, stdout=-1, stderr=subprocess.DEVNULL)
+    process.stdout.close()
+    assert b"HTTP" in shark.stdout.readline()
+    process.stdin.write(b"\n")
+    process.stdin.close()
+    assert process.wait(30) == 0
+    shark.stdout.close()
+    shark.wait(30)
+    process.stderr.close()
+
+
+def test_filter(sandbox, file):
+    seen = sandbox("curl", "-sS", "http://v4.example.net/hello",
+                   options=["-c", file, "--capture-filter", "tcp port 80"])
+    assert seen.status == 0
+    blocks = pcapng.check(file)
+    assert blocks[1].option(11) == b"\0tcp port 80"
+    seen = {p.parsed().protocol for p in pcapng.packets(blocks)}
+    assert seen == {6}
+
+
+@pytest.mark.parametrize("expression, at, rest", [
+    ("tcp port 80 nad udp", 13, "nad udp"),
+    ("tcp and (port 80 or or 81)", 21, "or 81)"),
+    ("port http and )", 15, ")"),
+    ("tcp[13", 7, None),
+    ("tcp and", 8, None),
+])
+def test_wrong_filter(sandbox, file, expression, at, rest):
+    seen = sandbox("echo", "never", options=["-c", file, "--capture-filter", expression])
+    assert (seen.status, seen.out) == (125, "")
+    assert "--capture-filter" in seen.err and f"at character {at}\n" in seen.err
+    if rest:
+        assert f"from here on: {rest}\n" in seen.err
+    assert not file.exists()
+
+
+def test_snaplen(sandbox, file):
+    seen = sandbox("curl", "-sS", "http://v4.example.net/page",
+                   options=["-c", file, "--snaplen", "60"])
+    assert seen.status == 0
+    blocks = pcapng.parse(file.read_bytes())
+    assert int.from_bytes(blocks[1].body[4:8], "little") == 60
+    kept = [(len(p.frame), p.original) for p in pcapng.packets(blocks)]
+    assert max(kept)[0] == 60 and max(o for _, o in kept) == 1514
+
+
+def test_symbolic_link_is_not_followed(lab, sandbox, who, file):
+    target = lab.homes[who] / "target"
+    target.write_text("precious")
+    file.symlink_to(target)
+    seen = sandbox("echo", "never", options=["-c", file])
+    assert (seen.status, seen.out) == (125, "") and "symbolic link" in seen.err
+    assert target.read_text() == "precious"
+    target.unlink()
+
+
+def test_old_file_is_emptied_and_closed_to_others(lab, sandbox, who, file):
+    file.write_bytes(b"x" * 100_000)
+    file.chmod(0o644)
+    if os.geteuid() == 0 and who == "user":
+        os.chown(file, 54321, 54321)
+    assert sandbox("true", options=["-c", file]).status == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    pcapng.check(file)
+
+
+def test_full_disk_does_not_touch_the_traffic(lab, sandbox, who):
+    """What was there when it filled up can be read."""
+    disk = lab.top / "disk"
+    mount = f"mkdir -p {disk}; mount -t tmpfs -o size=1m,mode=1777 lab {disk}"
+    with lab.host_mounts(mount) as space:
+        seen = sandbox.client("download", WEB[4], SOURCE, 64 * MIB, space=space,
+                              options=["-c", disk / "f.pcapng"])
+        raw = space.path(str(disk / "f.pcapng")).read_bytes()
+    assert seen.out == f"{64 * MIB} {pattern.digest(64 * MIB)}\n" and seen.status == 0
+    assert seen.err.count("\n") == 1 and "No space left" in seen.err
+    kept = lab.homes[who] / "full.pcapng"
+    kept.write_bytes(raw)
+    blocks = pcapng.parse(raw)
+    assert len(raw) > 512 * 1024 and len(pcapng.packets(blocks)) > 100
+    pcapng.run_quietly("capinfos", kept)
+    kept.unlink()
+
+
+def test_reader_that_goes_away(sandbox):
+    process = sandbox.start(
+        "/usr/bin/python3", sandbox.lab.top / "bin/client.py", "download", WEB[4], SOURCE,
+        16 * MIB, options=["-c", "-"], text=False)
+    process.stdout.read(100)
+    process.stdout.close()
+    err = process.stderr.read().decode()
+    assert process.wait(60) == 0
+    assert pattern.digest(16 * MIB) in err and "Broken pipe" in err
+
+
+def test_reader_that_reads_nothing(sandbox):
+    """The command goes on; what the pipe has no room for is dropped and counted."""
+    process = sandbox.start(
+        "/usr/bin/python3", sandbox.lab.top / "bin/client.py", "download", WEB[4], SOURCE,
+        256 * MIB, options=["-c", "-", "--drain-timeout", "0.1"], text=False)
+    err = process.stderr.read().decode()
+    process.stdout.close()
+    assert process.wait(60) == 0
+    assert pattern.digest(256 * MIB) in err
+    assert "dropped" in err and "too slow" in err
+
+
+def test_killed_command_and_signalled_run(lab, sandbox, file):
+    """However a run ends, the file has its end."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process = sandbox.start("sh", "-c", "curl -sS http://v4.example.net/hello; exec sleep 60",
+                                options=["-c", file])
+        assert process.stdout.readline() == "hello from the internet\n"
+        process.send_signal(number)
+        process.communicate(timeout=30)
+        assert any(p.parsed().is_syn_to(WEB[4]) for p in pcapng.packets(pcapng.check(file)))
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--snaplen", "60"], "--snaplen requires --capture"),
+    (["-c", "-", "-C", "both"], "--capture-point"),
+    (["-c", "-", "--capture-rotate", "1M"], "--capture-rotate"),
+])
+def test_contradictions(sandbox, options, words):
+    seen = sandbox("echo", "never", options=options)
+    assert seen.status == 125 and seen.out == "" and words in seen.err
+
+
+def test_answer_of_a_closed_port_is_there(sandbox, family, file):
+    seen = sandbox.client("connect", WEB[family], CLOSED_PORT, options=["-c", file])
+    assert "ECONNREFUSED" in seen.out
+    flags = [p.parsed().flags & 0x16 for p in pcapng.packets(pcapng.check(file))
+             if p.parsed().protocol == 6]
+    assert flags == [0x02, 0x14]
