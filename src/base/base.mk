@@ -21,6 +21,7 @@ childflow_lib_sources += \
 	src/base/netplan.c \
 	src/base/netplan.h \
 	src/base/neterror.h \
+	src/base/owner.h \
 	src/base/poller.c \
 	src/base/poller.h \
 	src/base/proxy.h \

@@ -59,6 +59,8 @@ static void on_supervisor(uv_poll_t *poll, int status, int events)
 	if (msg.type == PROTO_RESOLVERS)
 		resolver_set_servers(e->resolver, msg.resolvers.list,
 				     msg.resolvers.count);
+	if (msg.type == PROTO_OWNER)
+		who_answer(e->who, &msg.owner);
 	if (msg.type != PROTO_DRAIN)
 		return;
 	e->patience_ms = msg.drain_timeout_ms + PATIENCE_MS;
@@ -99,6 +101,7 @@ static int receive_tap(struct engine *e, int fds[PROTO_FD_COUNT], struct error *
 		return error_because(err, ERROR_SYNC);
 	}
 	e->plan = msg.plan;
+	who_start(e->who, fds[PROTO_FD_DIAG]);
 	return 0;
 }
 
@@ -153,6 +156,7 @@ static void before_turn(void *ctx)
 	if (!e->trimmed && !uv_is_active((uv_handle_t *)&e->trim_timer))
 		uv_timer_start(&e->trim_timer, on_trim, TRIM_MS, 0);
 	e->trimmed = false;
+	who_flush(e->who);
 	sessions_flush(e->udp);
 	stack_flush(e->stack);
 }

@@ -33,6 +33,7 @@ struct engine {
 	struct flowlog flowlog;
 	struct names *names;
 	struct guard guard;
+	struct who *who; /* NULL: nobody wants to know */
 	struct poller poller;
 	struct sock_set socks;
 	struct direct direct;

@@ -148,6 +148,7 @@ static int prepare_events(struct engine *e, struct error *err)
 	if (flowlog_init(&e->flowlog, e->setup->log, e->setup->run_id, err))
 		return -1;
 	event_sink_add(&e->events, &e->flowlog.sink);
+	e->events.wants_process = true;
 	return 0;
 }
 
@@ -168,6 +169,24 @@ static int prepare_capture(struct engine *e, struct error *err)
 
 	e->capture = e->setup->capture;
 	return e->capture ? capture_start(e->capture, &deps, err) : 0;
+}
+
+static int send_questions(void *ctx, const struct owner_question *list, size_t count)
+{
+	const struct engine *e = ctx;
+	struct proto_msg msg = { .type = PROTO_WHOSE, .whose.count = count };
+
+	memcpy(msg.whose.list, list, count * sizeof(*list));
+	return proto_send(e->supervisor_fd, &msg, NULL, 0);
+}
+
+static int prepare_who(struct engine *e, struct error *err)
+{
+	if (!e->events.wants_process)
+		return 0;
+	e->who = who_new(
+		&(struct who_deps){ .loop = &e->loop, .send = send_questions, .ctx = e });
+	return e->who ? 0 : engine_no_memory(err);
 }
 
 static int prepare_dns(struct engine *e, struct error *err)
@@ -191,6 +210,7 @@ static int prepare_dns(struct engine *e, struct error *err)
 		.hosts = e->hosts,
 		.own = { s->plan.gateway4, s->plan.gateway6 },
 		.ask_only_ours = policy_asks_own_only(&e->policy),
+		.attribution = e->who,
 		.names = e->names,
 		.rules = guard_dns_rules(&e->guard),
 	});
@@ -218,14 +238,16 @@ int engine_prepare(struct engine *e, struct error *err)
 	sock_set_init(&e->socks, &e->loop, &e->poller);
 	direct_init(&e->direct, &e->socks);
 	if (prepare_events(e, err) || prepare_capture(e, err) || prepare_guard(e, err) ||
-	    prepare_dns(e, err))
+	    prepare_who(e, err) || prepare_dns(e, err))
 		return -1;
+	deps.who = e->who;
 	deps.dns = e->dns;
 	e->flows = flow_table_new(&deps);
 	e->udp = e->flows ?
 			 sessions_new(&(struct sessions_deps){ .loop = &e->loop,
 							       .guard = &e->guard,
 							       .dns = e->dns,
+							       .who = e->who,
 							       .poller = &e->poller,
 							       .capacity = room / 4 }) :
 			 NULL;
@@ -255,6 +277,7 @@ void engine_prepared_close(struct engine *e)
 	flow_table_close(e->flows);
 	sock_set_close(&e->socks);
 	resolver_close(e->resolver, NULL, NULL);
+	who_close(e->who);
 	if (e->follows_host)
 		uv_close((uv_handle_t *)&e->host_poll, NULL);
 }
@@ -266,6 +289,7 @@ void engine_prepared_free(struct engine *e)
 	flow_table_free(e->flows);
 	nameserver_free(e->dns);
 	hosts_free(e->hosts);
+	who_free(e->who);
 	names_free(e->names);
 	flowlog_free(&e->flowlog);
 	policy_free(&e->policy);

@@ -52,7 +52,7 @@ struct nameserver *nameserver_new(const struct nameserver_deps *deps)
 	if (!svc)
 		return NULL;
 	svc->deps = *deps;
-	streams_init(&svc->streams, deps->loop, svc);
+	streams_init(&svc->streams, deps, svc);
 	return svc;
 }
 
@@ -110,6 +110,7 @@ static void tell(struct nameserver *svc, const struct nameserver_client *who,
 		.protocol = who->protocol,
 		.child = who->child,
 		.remote = who->to,
+		.process = who->who ? who_process(who->who) : NULL,
 		.dns = { .type = q->type, .server = who->to, .ede = MSG_NO_EDE },
 	};
 

@@ -9,6 +9,7 @@
 #include "dns/names.h"
 #include "dns/resolver.h"
 #include "event/event.h"
+#include "flow/who.h"
 
 #define DNS_PORT 53
 
@@ -19,6 +20,7 @@ struct nameserver_ask;
 struct nameserver_client {
 	uint8_t protocol; /* IPPROTO_UDP or IPPROTO_TCP */
 	struct endpoint child, to;
+	const struct who_ask *who; /* which process; or NULL */
 };
 
 /* What the rules say of a name. */
@@ -73,6 +75,7 @@ struct nameserver_deps {
 	const struct hosts *hosts; /* or NULL */
 	struct addr own[2];	   /* the gateway's addresses */
 	bool ask_only_ours;	   /* our servers, whichever address the child asks */
+	struct who *attribution;   /* or NULL */
 	struct names *names;	   /* is told what our servers answered; or NULL */
 	struct nameserver_rules rules;
 };

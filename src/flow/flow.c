@@ -35,12 +35,14 @@
 static_assert(PUMP_HELD_MAX == SNIFF_MAX, "all that is looked at is held");
 
 /*
+ * ASKING:   attempt; whose it is is being found out, nothing has been decided.
  * DIALING:  attempt and, once dial() has returned, dial; no channels.
  * SNIFFING: pump, which holds the child's bytes; on the table's list `sniffing`.
  * OPEN:     pump; attempt and dial are gone.
  * CLOSED:   off the table; only the memory is left.
  */
 enum flow_state {
+	FLOW_ASKING,
 	FLOW_DIALING,
 	FLOW_SNIFFING,
 	FLOW_OPEN,
@@ -55,6 +57,7 @@ struct flow {
 	struct target target; /* without its known names: they come and go */
 	struct names_hold *hold;
 	struct endpoint child;
+	struct who_ask who;
 	bool sniffs;
 	struct attempt *attempt;
 	struct dial *dial;
@@ -87,6 +90,7 @@ static void emit(const struct flow *f, struct event ev)
 	ev.remote = f->target.to;
 	ev.name = f->target.name_only ? f->target.name : NULL;
 	ev.via_proxy = f->target.via_proxy;
+	ev.process = who_process(&f->who);
 	guard_name_event(guard, &ev, names);
 	event_emit(guard->events, &ev);
 }
@@ -112,6 +116,7 @@ static void flow_close(struct flow *f, enum close_reason reason, int err)
 	}
 	f->state = FLOW_CLOSED;
 	guard_release(t->deps.guard, f->hold);
+	who_forget(&f->who);
 	list_del(&f->of_sniffing);
 	list_del(&f->node);
 	t->count--;
@@ -135,7 +140,7 @@ static void on_pump_end(struct pump *p, int err)
  * is over. */
 static bool sniffed(struct flow *f, const char *name)
 {
-	struct inquiry q = { .target = f->target };
+	struct inquiry q = { .target = f->target, .process = who_process(&f->who) };
 
 	list_del(&f->of_sniffing);
 	list_init(&f->of_sniffing);
@@ -218,7 +223,8 @@ static void refuse(struct flow *f, int err)
 	const struct neterror *why = f->table->deps.socks->why;
 
 	f->attempt = NULL;
-	result(f, NULL, err);
+	if (f->state != FLOW_ASKING)
+		result(f, NULL, err);
 	if (why)
 		a->ops->refuse_as(a, why);
 	else
@@ -253,25 +259,19 @@ static void on_cancel(void *owner)
 	struct flow *f = owner;
 
 	f->attempt = NULL;
-	result(f, NULL, ECONNABORTED);
+	if (f->state != FLOW_ASKING)
+		result(f, NULL, ECONNABORTED);
 	flow_close(f, CLOSE_CHILD_RESET, ECONNABORTED);
 }
 
-static void start(struct flow_table *t, struct attempt *a, const struct inquiry *q)
+static struct flow *flow_new(struct flow_table *t, struct attempt *a)
 {
 	struct flow *f = t->count < t->deps.capacity ? calloc(1, sizeof(*f)) : NULL;
-	struct dial_result r;
 
 	if (!f)
-		return a->ops->refuse(a, ECONNREFUSED);
+		return NULL;
 	f->table = t;
-	f->id = event_flow_id(t->deps.guard->events);
 	f->start_ms = uv_now(t->deps.loop);
-	f->target = q->target;
-	f->target.known = NULL;
-	f->target.known_count = 0;
-	f->hold = guard_hold(t->deps.guard, &a->remote.addr);
-	f->sniffs = q->verdict.sniff;
 	list_init(&f->of_sniffing);
 	f->child = a->child;
 	f->attempt = a;
@@ -279,12 +279,50 @@ static void start(struct flow_table *t, struct attempt *a, const struct inquiry 
 	a->on_cancel = on_cancel;
 	list_add_tail(&t->flows, &f->node);
 	t->count++;
+	return f;
+}
+
+static void dial(struct flow *f)
+{
+	struct flow_table *t = f->table;
+	struct dial_result r;
+
 	emit(f, (struct event){ .kind = EVENT_CONNECT_ATTEMPT });
 	r = t->deps.dialer->ops->dial(t->deps.dialer, &f->target, on_dialed, f);
 	if (r.pending)
 		f->dial = r.pending;
 	else
 		on_dialed(f, r.far, r.err);
+}
+
+static bool admits(const struct flow_table *t, const struct attempt *a, struct inquiry *q)
+{
+	q->target.protocol = IPPROTO_TCP;
+	q->target.to = a->remote;
+	q->target.probe_ttl = a->probe_ttl;
+	return guard_admits(t->deps.guard, &a->child, 0, q);
+}
+
+static void start(struct flow *f)
+{
+	const struct guard *guard = f->table->deps.guard;
+	struct inquiry q = { .process = who_process(&f->who) };
+
+	if (!admits(f->table, f->attempt, &q))
+		return refuse(f, ECONNREFUSED);
+	f->state = FLOW_DIALING;
+	f->id = event_flow_id(guard->events);
+	f->target = q.target;
+	f->target.known = NULL;
+	f->target.known_count = 0;
+	f->hold = guard_hold(guard, &f->target.to.addr);
+	f->sniffs = q.verdict.sniff;
+	dial(f);
+}
+
+static void on_known(struct who_ask *who)
+{
+	start(container_of(who, struct flow, who));
 }
 
 static void serve_dns(struct flow_table *t, struct attempt *a)
@@ -296,23 +334,34 @@ static void serve_dns(struct flow_table *t, struct attempt *a)
 		nameserver_accept(t->deps.dns, near, &child, &to);
 }
 
+static void attempt_dns(struct flow_table *t, struct attempt *a)
+{
+	struct inquiry q = { .target = { .protocol = IPPROTO_TCP, .to = a->remote } };
+
+	if (guard_admits_server(t->deps.guard, &a->child, &q))
+		serve_dns(t, a);
+	else
+		a->ops->refuse(a, ECONNREFUSED);
+}
+
 void flow_attempt(void *table, struct attempt *a)
 {
 	struct flow_table *t = table;
-	struct inquiry q = { .target = { .protocol = IPPROTO_TCP,
-					 .to = a->remote,
-					 .probe_ttl = a->probe_ttl } };
-	bool is_dns = a->remote.port == DNS_PORT;
+	struct who_key key = { IPPROTO_TCP, a->child, a->remote };
+	struct flow *f;
 
 	if (t->draining)
 		return a->ops->refuse(a, ECONNREFUSED);
-	if (is_dns ? !guard_admits_server(t->deps.guard, &a->child, &q) :
-		     !guard_admits(t->deps.guard, &a->child, 0, &q))
+	if (a->remote.port == DNS_PORT)
+		return attempt_dns(t, a);
+	f = flow_new(t, a);
+	if (!f) {
+		/* Without room, too, it is told what was against the rules. */
+		admits(t, a, &(struct inquiry){ 0 });
 		return a->ops->refuse(a, ECONNREFUSED);
-	if (is_dns)
-		serve_dns(t, a);
-	else
-		start(t, a, &q);
+	}
+	if (!who_ask(t->deps.who, &f->who, &key, on_known))
+		start(f);
 }
 
 size_t flow_count(const struct flow_table *t)
@@ -388,7 +437,7 @@ static void cancel_dialing(struct flow_table *t)
 	list_for_each (pos, tmp, &t->flows) {
 		struct flow *f = list_entry(pos, struct flow, node);
 
-		if (f->state == FLOW_DIALING)
+		if (f->state == FLOW_ASKING || f->state == FLOW_DIALING)
 			refuse(f, ECONNREFUSED);
 	}
 }

@@ -10,6 +10,7 @@
 #include "base/dialer.h"
 #include "dial/sock.h"
 #include "flow/guard.h"
+#include "flow/who.h"
 
 struct nameserver;
 struct flow_table;
@@ -19,6 +20,7 @@ struct flow_deps {
 	const struct guard *guard;
 	struct dialer *dialer;
 	struct sock_set *socks;
+	struct who *who;	/* or NULL */
 	struct nameserver *dns; /* serves TCP connections to port 53 */
 	size_t capacity;	/* flows at a time; each has a descriptor */
 };

@@ -17,6 +17,8 @@ childflow_lib_sources += \
 	src/flow/pingsock.h \
 	src/flow/pump.c \
 	src/flow/pump.h \
+	src/flow/questions.c \
+	src/flow/questions.h \
 	src/flow/sniff.c \
 	src/flow/sniff.h \
 	src/flow/sniff_http.c \
@@ -25,4 +27,6 @@ childflow_lib_sources += \
 	src/flow/stream.h \
 	src/flow/udp.c \
 	src/flow/udp.h \
+	src/flow/who.c \
+	src/flow/who.h \
 	$(NULL)

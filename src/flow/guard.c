@@ -12,6 +12,7 @@ static void tell(const struct guard *g, const struct endpoint *child, uint64_t f
 		.remote = q->target.to,
 		.name = q->target.name_only ? q->target.name : NULL,
 		.via_proxy = q->target.via_proxy,
+		.process = q->process,
 		.policy_violation = { .target = &q->target,
 				      .verdict = &q->verdict,
 				      .audit = passes },

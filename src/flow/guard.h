@@ -22,6 +22,7 @@ struct guard {
 struct inquiry {
 	struct target target;
 	struct known_name known[NAMES_PER_ADDRESS];
+	const struct process *process; /* that asks, or NULL */
 	struct verdict verdict;
 };
 

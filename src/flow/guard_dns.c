@@ -47,6 +47,7 @@ static void on_refused(void *ctx, const struct nameserver_refused *r)
 		.protocol = r->who->protocol,
 		.child = r->who->child,
 		.remote = r->who->to,
+		.process = r->who->who ? who_process(r->who->who) : NULL,
 		.policy_violation = { .target = &t,
 				      .verdict = &v,
 				      .audit = g->audit,

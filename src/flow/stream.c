@@ -16,6 +16,7 @@ struct stream {
 	struct streams *table;
 	struct channel *ch;
 	struct nameserver_client who;
+	struct who_ask asker;
 	uv_timer_t idle;
 	struct list asks;
 	size_t ask_count, got;
@@ -47,6 +48,7 @@ static void stream_close(struct stream *s, int err)
 		free(a);
 	}
 	list_del(&s->node);
+	who_forget(&s->asker);
 	s->table->count--;
 	s->ch->ops->close(s->ch, err);
 	uv_close((uv_handle_t *)&s->idle, on_idle_closed);
@@ -178,9 +180,11 @@ static const struct channel_up stream_up = {
 	.on_closed = on_closed,
 };
 
-void streams_init(struct streams *t, uv_loop_t *loop, struct nameserver *svc)
+void streams_init(struct streams *t, const struct nameserver_deps *deps,
+		  struct nameserver *svc)
 {
-	t->loop = loop;
+	t->loop = deps->loop;
+	t->attribution = deps->attribution;
 	t->svc = svc;
 	t->count = 0;
 	list_init(&t->open);
@@ -195,9 +199,12 @@ void streams_accept(struct streams *t, struct channel *near, const struct endpoi
 		return near->ops->close(near, ECONNABORTED);
 	s->table = t;
 	s->ch = near;
-	s->who = (struct nameserver_client){ .protocol = IPPROTO_TCP,
-					     .child = *child,
-					     .to = *to };
+	s->who = (struct nameserver_client){
+		.protocol = IPPROTO_TCP, .child = *child, .to = *to, .who = &s->asker
+	};
+	s->asker = (struct who_ask){ 0 };
+	who_ask(t->attribution, &s->asker, &(struct who_key){ IPPROTO_TCP, *child, *to },
+		NULL);
 	list_init(&s->asks);
 	s->ask_count = s->got = 0;
 	s->eof = s->closed = s->blocked = false;

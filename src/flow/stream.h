@@ -8,12 +8,14 @@
 /* The connections of one nameserver. */
 struct streams {
 	uv_loop_t *loop;
+	struct who *attribution;
 	struct nameserver *svc;
 	struct list open;
 	size_t count;
 };
 
-void streams_init(struct streams *t, uv_loop_t *loop, struct nameserver *svc);
+void streams_init(struct streams *t, const struct nameserver_deps *deps,
+		  struct nameserver *svc);
 /* Takes the channel over. */
 void streams_accept(struct streams *t, struct channel *near, const struct endpoint *child,
 		    const struct endpoint *to);

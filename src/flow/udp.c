@@ -30,8 +30,8 @@
 
 #include "base/errqueue.h"
 #include "flow/outbox.h"
+#include "flow/questions.h"
 
-#define ASKS_MAX 256 /* DNS questions of one port under way; a stub resolver has two */
 #define FLOW_MAX 16384
 #define BUCKETS 4096
 #define BATCH 32      /* datagrams per recvmmsg */
@@ -45,17 +45,10 @@ struct session {
 	struct list node;
 	struct sessions *table;
 	struct dgram_port *port; /* NULL once closed */
-	struct list asks, flows;
-	size_t ask_count;
+	struct questions questions;
+	struct list flows;
 	struct outbox_socket sock; /* none until a datagram is allowed out */
 	struct poll_source source;
-};
-
-struct question {
-	struct list node;
-	struct session *session;
-	struct endpoint to;
-	struct nameserver_ask *ask;
 };
 
 struct udp_flow {
@@ -65,9 +58,10 @@ struct udp_flow {
 	struct endpoint peer;
 	struct dgram last; /* of the child; its data is gone */
 	struct names_hold *hold;
+	struct who_ask who;
 	uint64_t id, start_ms, last_ms;
 	uint64_t bytes_up, bytes_down, packets_up, packets_down;
-	bool answered, conversation;
+	bool answered, conversation, start_told;
 };
 
 struct sessions {
@@ -122,8 +116,30 @@ static void emit(const struct udp_flow *f, struct event ev)
 	ev.protocol = IPPROTO_UDP;
 	ev.child = f->session->port->child;
 	ev.remote = f->peer;
+	ev.process = who_process(&f->who);
 	guard_name_event(guard, &ev, names);
 	event_emit(guard->events, &ev);
+}
+
+/* The host's socket; whom it reaches is the flow's peer. */
+static void tell_start(struct udp_flow *f)
+{
+	struct event ev = { .kind = EVENT_FLOW_START };
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	if (f->session->table->deps.guard->events->wants_local &&
+	    getsockname(f->session->sock.fd, (struct sockaddr *)&sa, &len) == 0) {
+		endpoint_from_sockaddr((struct sockaddr *)&sa, &ev.flow_start.local);
+		ev.flow_start.peer = f->peer;
+	}
+	f->start_told = true;
+	emit(f, ev);
+}
+
+static void on_known(struct who_ask *who)
+{
+	tell_start(container_of(who, struct udp_flow, who));
 }
 
 /* The caller settles the session afterwards. */
@@ -133,6 +149,8 @@ static void flow_end(struct udp_flow *f, enum close_reason reason)
 	struct sessions *t = s->table;
 	struct udp_flow **p = slot(t, s, &f->peer);
 
+	if (!f->start_told)
+		tell_start(f);
 	emit(f, (struct event){ .kind = EVENT_FLOW_END,
 				.flow_end = { .bytes_up = f->bytes_up,
 					      .bytes_down = f->bytes_down,
@@ -146,6 +164,7 @@ static void flow_end(struct udp_flow *f, enum close_reason reason)
 	list_del(&f->of_session);
 	list_del(&f->by_age);
 	guard_release(t->deps.guard, f->hold);
+	who_forget(&f->who);
 	t->flow_count--;
 	free(f);
 }
@@ -218,6 +237,11 @@ static void on_expire(uv_timer_t *timer)
 
 /* --- sessions --- */
 
+static void on_answered(struct questions *q)
+{
+	session_settle(container_of(q, struct session, questions));
+}
+
 static struct session *session_new(struct sessions *t, struct dgram_port *port)
 {
 	struct session *s = calloc(1, sizeof(*s));
@@ -228,7 +252,11 @@ static struct session *session_new(struct sessions *t, struct dgram_port *port)
 	s->port = port;
 	s->sock =
 		(struct outbox_socket){ .fd = -1, .marks = MARKS_UNKNOWN, .port = port };
-	list_init(&s->asks);
+	s->questions = (struct questions){ .dns = t->deps.dns,
+					   .who = t->deps.who,
+					   .port = port,
+					   .on_answered = on_answered };
+	questions_init(&s->questions);
 	list_init(&s->flows);
 	list_add_tail(&t->sessions, &s->node);
 	port->owner = s;
@@ -253,7 +281,7 @@ static void session_close(struct session *s)
 /* Ends a session that has nothing left to wait for. */
 static void session_settle(struct session *s)
 {
-	if (list_empty(&s->flows) && list_empty(&s->asks))
+	if (list_empty(&s->flows) && !s->questions.count)
 		session_close(s);
 }
 
@@ -282,59 +310,11 @@ static int session_open(struct session *s)
 	return 0;
 }
 
-/* --- DNS --- */
-
-static void on_answer(void *ctx, const uint8_t *answer, size_t len)
-{
-	struct question *q = ctx;
-	struct session *s = q->session;
-
-	if (len)
-		s->port->ops->send(s->port, &q->to,
-				   &(struct iovec){ (void *)answer, len }, 1);
-	list_del(&q->node);
-	free(q);
-	s->ask_count--;
-	session_settle(s);
-}
-
-static void ask(struct session *s, const struct dgram *d)
-{
-	struct nameserver_client who = { IPPROTO_UDP, s->port->child, d->to };
-	struct question *q = s->ask_count < ASKS_MAX ? calloc(1, sizeof(*q)) : NULL;
-	struct nameserver_ask *a;
-
-	if (!q)
-		return; /* lost, as in any full queue; the child asks again */
-	q->session = s;
-	q->to = d->to;
-	list_add_tail(&s->asks, &q->node);
-	s->ask_count++;
-	a = nameserver_ask(s->table->deps.dns, &who, d->data, d->len, on_answer, q);
-	if (a)
-		q->ask = a;
-}
-
 /* --- child to peer --- */
 
 void sessions_flush(struct sessions *t)
 {
 	outbox_flush(&t->out);
-}
-
-/* The host's socket; whom it reaches is the flow's peer. */
-static void tell_start(const struct udp_flow *f)
-{
-	struct event ev = { .kind = EVENT_FLOW_START };
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof(sa);
-
-	if (f->session->table->deps.guard->events->wants_local &&
-	    getsockname(f->session->sock.fd, (struct sockaddr *)&sa, &len) == 0) {
-		endpoint_from_sockaddr((struct sockaddr *)&sa, &ev.flow_start.local);
-		ev.flow_start.peer = f->peer;
-	}
-	emit(f, ev);
 }
 
 static void relay(struct session *s, struct udp_flow *f, const struct dgram *d)
@@ -343,8 +323,11 @@ static void relay(struct session *s, struct udp_flow *f, const struct dgram *d)
 	int err = s->sock.fd < 0 ? -session_open(s) : 0;
 
 	if (!err && !f) {
+		struct who_key key = { IPPROTO_UDP, s->port->child, d->to };
+
 		f = flow_new(s, &d->to);
-		if (f)
+		/* The datagram goes out meanwhile. */
+		if (f && !who_ask(t->deps.who, &f->who, &key, on_known))
 			tell_start(f);
 	}
 	if (err || !f) {
@@ -394,7 +377,8 @@ void sessions_dgram(void *table, struct dgram_port *port, const struct dgram *d)
 	if (!s)
 		return;
 	if (d->to.port == DNS_PORT) {
-		ask(s, d); /* an answer at once has settled the session already */
+		questions_ask(&s->questions,
+			      d); /* an answer at once has settled the session already */
 	} else {
 		relay(s, f, d);
 		session_settle(s);
@@ -540,13 +524,7 @@ struct sessions *sessions_new(const struct sessions_deps *deps)
 
 static void session_end(struct session *s)
 {
-	while (!list_empty(&s->asks)) {
-		struct question *q = list_entry(s->asks.next, struct question, node);
-
-		list_del(&q->node);
-		nameserver_cancel(q->ask);
-		free(q);
-	}
+	questions_cancel(&s->questions);
 	while (!list_empty(&s->flows))
 		flow_end(list_entry(s->flows.next, struct udp_flow, of_session),
 			 CLOSE_RUN_END);

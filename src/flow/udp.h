@@ -15,6 +15,7 @@ struct sessions_deps {
 	uv_loop_t *loop;
 	const struct guard *guard;
 	struct nameserver *dns;
+	struct who *who; /* or NULL */
 	struct poller *poller;
 	size_t capacity; /* sockets at a time */
 };

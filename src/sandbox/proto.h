@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/netplan.h"
+#include "base/owner.h"
 
 #define PROTO_RESOLVERS_MAX 3 /* as many as resolv.conf(5) counts */
 
@@ -36,11 +37,13 @@ enum proto_type {
 	/* supervisor -> engine */
 	PROTO_DRAIN,	 /* .drain_timeout_ms: deliver, then exit(0) */
 	PROTO_RESOLVERS, /* .resolvers: the host's DNS servers are now these */
-	PROTO_FILE, /* .file and what follows it; without a descriptor nothing does */
+	PROTO_FILE,	 /* .file and what follows it; without a descriptor nothing does */
+	PROTO_OWNER,	 /* .owner: one of the answers to PROTO_WHOSE */
 
 	/* engine -> supervisor */
 	PROTO_DRAIN_LOST, /* .lost, when the time ran out */
 	PROTO_NEXT_FILE,  /* .file is to be followed by another */
+	PROTO_WHOSE,	  /* .whose; the next one only when this is answered */
 };
 
 /* The descriptors that travel with PROTO_TAP. */
@@ -71,6 +74,11 @@ struct proto_msg {
 			struct endpoint list[PROTO_RESOLVERS_MAX];
 		} resolvers;
 		unsigned file; /* the engine's number of it */
+		struct {
+			size_t count;
+			struct owner_question list[OWNER_BATCH];
+		} whose;
+		struct owner_answer owner;
 		int pid;
 		int stop_signal;
 		int wait_status;

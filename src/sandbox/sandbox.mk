@@ -26,6 +26,10 @@ childflow_lib_sources += \
 	src/sandbox/pathexec.h \
 	src/sandbox/preflight.c \
 	src/sandbox/preflight.h \
+	src/sandbox/procs.c \
+	src/sandbox/procs.h \
+	src/sandbox/procs_read.c \
+	src/sandbox/procs_read.h \
 	src/sandbox/proto.c \
 	src/sandbox/proto.h \
 	src/sandbox/rootless.c \

@@ -37,6 +37,7 @@
 #include "base/util.h"
 #include "sandbox/broker.h"
 #include "sandbox/command.h"
+#include "sandbox/procs.h"
 #include "sandbox/proto.h"
 #include "sandbox/terminal.h"
 #include "sandbox/tree.h"
@@ -62,6 +63,7 @@ struct supervisor {
 	const struct supervisor_setup *setup;
 	struct tree tree;
 	struct broker broker;
+	struct procs *procs; /* made when it is first needed */
 	struct command_signals caller; /* as we were started */
 	enum phase phase;
 	int64_t deadline_ms; /* DRAINING, LOST, and STARTING with early_end */
@@ -217,6 +219,25 @@ static void on_engine_end(struct supervisor *sv)
 	sv->deadline_ms = now_ms() + PATIENCE_MS;
 }
 
+static void tell_owner(void *ctx, const struct owner_answer *answer)
+{
+	const struct supervisor *sv = ctx;
+	const struct proto_msg msg = { .type = PROTO_OWNER, .owner = *answer };
+
+	/* A dead engine is noticed by its end of file. */
+	proto_send(sv->tree.engine, &msg, NULL, 0);
+}
+
+static void on_whose(struct supervisor *sv, const struct proto_msg *msg)
+{
+	if (!sv->procs)
+		sv->procs = procs_new(sv->tree.init_pid);
+	if (sv->procs)
+		procs_find(sv->procs, msg->whose.list, msg->whose.count, tell_owner, sv);
+	else
+		tell_owner(sv, &(struct owner_answer){ .last = true });
+}
+
 static void on_engine(struct supervisor *sv)
 {
 	struct proto_msg msg;
@@ -227,6 +248,8 @@ static void on_engine(struct supervisor *sv)
 	}
 	if (msg.type == PROTO_NEXT_FILE)
 		broker_next_file(&sv->broker, sv->tree.engine, msg.file);
+	if (msg.type == PROTO_WHOSE)
+		on_whose(sv, &msg);
 	if (msg.type == PROTO_DRAIN_LOST)
 		log_warn("%" PRIu64 " bytes on %" PRIu64
 			 " connections could not be delivered "
@@ -461,6 +484,7 @@ int supervisor_run(const struct supervisor_setup *setup, int *exit_code,
 	/* Whatever the reason, nothing stays. */
 	broker_close(&sv.broker);
 	tree_end(&sv.tree);
+	procs_free(sv.procs);
 	terminal_restore();
 	cleanup_fd_fn(&sv.signals);
 	*exit_code = sv.exit_code;
