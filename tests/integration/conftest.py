@@ -15,6 +15,7 @@ import pytest
 
 from lab import PATH, Lab, finish
 from polling import poll
+from rules import rules, rules_lab, wire  # noqa: F401: fixtures
 
 PLAIN = os.environ.get("CHILDFLOW") == "plain"
 TOOLS = """busybox bwrap curl dig dnsmasq gcc git go ip nginx nsenter openssl ping setpriv

@@ -31,6 +31,17 @@ def udp(*targets):
         print(host, port, outcome(exchange), flush=True)
 
 
+def shout(*groups):
+    """A datagram to each group on the ports of those who answer names there; an error is fine."""
+    for group in groups:
+        family = socket.AF_INET6 if ":" in group else socket.AF_INET
+        for port in (137, 138, 1900, 5353, 5355):
+            with socket.socket(family, socket.SOCK_DGRAM) as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                outcome(sock.sendto, b"who is there?", (group, port))
+    print("sent")
+
+
 def told():
     """Lines of "tcp HOST PORT" and "udp HOST PORT", each tried when it comes."""
     for line in sys.stdin:
@@ -38,7 +49,7 @@ def told():
         PROGRAMS[name](*words)
 
 
-PROGRAMS = {program.__name__: program for program in (tcp, udp, told)}
+PROGRAMS = {program.__name__: program for program in (tcp, udp, shout, told)}
 
 if __name__ == "__main__":
     PROGRAMS[sys.argv[1]](*sys.argv[2:])
