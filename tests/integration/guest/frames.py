@@ -3,6 +3,7 @@
 frames.py martians PORT        to every form of the host's own loopback, and to many hosts
 frames.py spoofed TARGET4 TARGET6 PORT    from sources that are not the child's
 frames.py good TARGET4 TARGET6 PORT       a well-formed SYN, datagram and echo request
+frames.py disguised TARGET4 TARGET6 PORT  the same with options and headers in front, and in pieces
 frames.py moved SCRIPT UNDO PORT...       ordinary sockets, between these two shell scripts
 frames.py storm SEED COUNT TARGET4 TARGET6    malformed ones
 
@@ -30,6 +31,7 @@ MANY = ["224.0.0.251", "239.255.255.250", "255.255.255.255", "192.168.66.255",
 SPOOFED = ["127.0.0.1", "0.0.0.0", "192.168.66.2", "93.184.216.54", "255.255.255.255",
            "224.0.0.1", "::1", "::", "2606:4700:66::2", "::ffff:192.168.66.2", "fe80::1:2",
            "ff02::1"]  # fmt: skip
+VIA, VIA6 = "93.184.216.34", "2606:4700:10::34"
 PORTS = [80, 53, 9, 0]  # of the frames that the storm's are made of
 
 
@@ -141,6 +143,77 @@ def good(target4, target6, port):
     for target in (target4, target6):
         for protocol in protocols(target):
             link.send(link.frame(link.source(target), target, protocol, int(port)))
+    link.settle()
+
+
+# --- the same, but not plainly -----------------------------------------------------------------
+
+
+def ipv4_with_options(frame, options):
+    """A frame with IP options in front of its transport's header."""
+    options += bytes(-len(options) % 4)
+    head = bytearray(frame[14:34] + options)
+    head[0] = 0x40 | len(head) // 4
+    head[2:4] = struct.pack("!H", len(frame) - 14 + len(options))
+    head[10:12] = bytes(2)
+    head[10:12] = struct.pack("!H", checksum(bytes(head)))
+    return frame[:14] + bytes(head) + frame[34:]
+
+
+def ipv4_fragments(frame, *cuts):
+    """A frame's datagram in pieces that begin at these offsets, each a multiple of 8."""
+    for begin, end in zip(cuts, [*cuts[1:], None]):
+        piece = frame[34:][begin:end]
+        head = bytearray(frame[14:34])
+        head[2:4] = struct.pack("!H", 20 + len(piece))
+        head[6:8] = struct.pack("!H", begin // 8 | (0x2000 if end else 0))
+        head[10:12] = bytes(2)
+        head[10:12] = struct.pack("!H", checksum(bytes(head)))
+        yield frame[:14] + bytes(head) + piece
+
+
+def ipv6_fragments(frame, *cuts):
+    for begin, end in zip(cuts, [*cuts[1:], None]):
+        piece = frame[54:][begin:end]
+        header = bytes([frame[20], 0]) + struct.pack("!HI", begin | (1 if end else 0), 7)
+        length = struct.pack("!H", 8 + len(piece))
+        yield frame[:18] + length + bytes([44]) + frame[21:54] + header + piece
+
+
+def route_options(via):
+    """RFC 791: loose and strict source route and record route, each with one address."""
+    return [bytes([kind, 7, 4]) + socket.inet_aton(via) for kind in (131, 137, 7)]
+
+
+def disguises(link, target, port):
+    source = link.source(target)
+    for protocol in protocols(target):
+        frame = link.frame(source, target, protocol, port)
+        if ":" not in target:
+            via = link.frame(source, VIA, protocol, port)
+            yield from (ipv4_with_options(via, option) for option in route_options(target))
+            yield from (ipv4_with_options(frame, option) for option in route_options(VIA))
+            yield ipv4_with_options(frame, bytes([1] * 40))
+            for cuts in ((0, 8), (0, 8, 16), (0, 16)):
+                yield from ipv4_fragments(frame, *cuts)
+                yield from reversed([*ipv4_fragments(frame, *cuts)])
+            continue
+        routing = bytes([0, 2, 0, 1, 0, 0, 0, 0]) + socket.inet_pton(socket.AF_INET6, target)
+        yield with_extension(link.frame(source, VIA6, protocol, port), 43, routing)
+        yield from (with_extension(frame, kind, bytes([0, 0, 1, 4, 0, 0, 0, 0])) for kind in (0, 60))
+        yield with_extension(with_extension(frame, 60, bytes([0, 0, 1, 4, 0, 0, 0, 0])), 0,
+                             bytes([0, 0, 1, 4, 0, 0, 0, 0]))
+        for cuts in ((0,), (0, 8), (0, 8, 16)):
+            yield from ipv6_fragments(frame, *cuts)
+            yield from reversed([*ipv6_fragments(frame, *cuts)])
+
+
+def disguised(target4, target6, port):
+    """VIA and VIA6 may be reached, the targets may not."""
+    link = Link()
+    for target in (target4, target6):
+        for frame in disguises(link, target, int(port)):
+            link.send(frame)
     link.settle()
 
 
@@ -287,5 +360,5 @@ def fixed(frame):
 
 
 if __name__ == "__main__":
-    {f.__name__: f for f in (martians, spoofed, good, moved, storm)}[sys.argv[1]](*sys.argv[2:])
+    {f.__name__: f for f in (martians, spoofed, good, disguised, moved, storm)}[sys.argv[1]](*sys.argv[2:])
     print("sent")
