@@ -42,6 +42,16 @@ static inline bool endpoint_eq(const struct endpoint *a, const struct endpoint *
 	return a->port == b->port && addr_eq(&a->addr, &b->addr);
 }
 
+/* For a hash table: its upper bits are the good ones. Not for what a child may aim at. */
+static inline uint64_t addr_hash(const struct addr *a, uint64_t seed)
+{
+	uint64_t w[2];
+
+	memcpy(w, a->b, 16);
+	seed = (seed ^ w[0]) * 0x9e3779b97f4a7c15u;
+	return (seed ^ (seed >> 32) ^ w[1]) * 0x9e3779b97f4a7c15u;
+}
+
 /* From the four bytes of an IPv4 header, the sixteen of an IPv6 header. */
 struct addr addr_from_v4(const void *four_bytes);
 struct addr addr_from_v6(const void *sixteen_bytes);

@@ -252,6 +252,7 @@ int engine_prepare(struct engine *e, struct error *err)
 							       .capacity = room / 4 }) :
 			 NULL;
 	e->echoes = e->udp ? echoes_new(&(struct echoes_deps){ .loop = &e->loop,
+							       .who = e->who,
 							       .guard = &e->guard,
 							       .poller = &e->poller,
 							       .capacity = room / 16 }) :

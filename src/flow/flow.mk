@@ -7,12 +7,14 @@ childflow_lib_sources += \
 	src/flow/guard.h \
 	src/flow/guard_dns.c \
 	src/flow/guard_dns.h \
+	src/flow/hold.h \
 	src/flow/icmp.c \
 	src/flow/icmp.h \
 	src/flow/marks.c \
 	src/flow/marks.h \
 	src/flow/outbox.c \
 	src/flow/outbox.h \
+	src/flow/past.h \
 	src/flow/pingsock.c \
 	src/flow/pingsock.h \
 	src/flow/pump.c \

@@ -25,10 +25,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 
-#include "base/log.h"
+#include "flow/hold.h"
+#include "flow/past.h"
 #include "flow/pingsock.h"
 
 #define ASKER_MAX 2048
@@ -39,19 +39,13 @@
 #define IDLE_MS 60000
 #define EXPIRE_EVERY_MS 5000
 
-/* Of a query, what a message about it has to quote. */
-struct past {
-	uint16_t seq, ip_id, sum, len;
-	uint8_t ttl, tos, code;
-	bool dont_fragment;
-};
-
 struct asker {
 	struct list node, flows;
 	struct asker *hash_next, *raw_next;
 	struct echoes *table;
 	struct pingsock sock; /* without one: queries go by the table's raw socket */
 	struct poll_source source;
+	struct hold hold;
 	bool v4;
 	uint8_t type;
 	uint16_t id, wire_id; /* the child's, and that of what leaves */
@@ -63,6 +57,8 @@ struct echo_flow {
 	struct asker *asker;
 	struct addr child, peer;
 	struct names_hold *hold;
+	struct who_ask who;
+	bool waits;
 	uint64_t id, start_ms, last_ms;
 	uint64_t bytes_up, bytes_down, packets_up, packets_down;
 	struct past recent[RECENT]; /* by sequence number */
@@ -71,6 +67,7 @@ struct echo_flow {
 struct raw {
 	struct pingsock sock;
 	struct poll_source source;
+	struct hold hold;
 	struct echoes *table;
 	bool hears;
 };
@@ -94,12 +91,7 @@ struct echoes {
 static struct echo_flow **flow_slot(struct echoes *t, const struct asker *a,
 				    const struct addr *peer)
 {
-	uint64_t w[2], h = (uintptr_t)a;
-
-	memcpy(w, peer->b, 16);
-	h = (h ^ w[0]) * 0x9e3779b97f4a7c15u;
-	h = (h ^ (h >> 32) ^ w[1]) * 0x9e3779b97f4a7c15u;
-	return &t->flow[(h >> 40) % BUCKETS];
+	return &t->flow[(addr_hash(peer, (uintptr_t)a) >> 40) % BUCKETS];
 }
 
 static struct echo_flow *flow_find(struct asker *a, const struct addr *peer)
@@ -111,6 +103,11 @@ static struct echo_flow *flow_find(struct asker *a, const struct addr *peer)
 	return f;
 }
 
+static uint8_t protocol_of(const struct addr *peer)
+{
+	return addr_is_v4(peer) ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+}
+
 static void emit(const struct echo_flow *f, struct event ev)
 {
 	const struct guard *guard = f->asker->table->deps.guard;
@@ -119,11 +116,38 @@ static void emit(const struct echo_flow *f, struct event ev)
 	if (!events_wanted(guard->events))
 		return;
 	ev.flow_id = f->id;
-	ev.protocol = f->asker->v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	ev.protocol = protocol_of(&f->peer);
 	ev.child.addr = f->child;
 	ev.remote.addr = f->peer;
+	ev.process = who_process(&f->who);
 	guard_name_event(guard, &ev, names);
 	event_emit(guard->events, &ev);
+}
+
+static void tell_start(const struct echo_flow *f)
+{
+	emit(f,
+	     (struct event){ .kind = EVENT_FLOW_START, .flow_start.peer.addr = f->peer });
+}
+
+/* Its own socket's, or that of the raw one. */
+static struct hold *hold_of(struct asker *a)
+{
+	return a->sock.fd < 0 ? &a->table->raw[a->v4].hold : &a->hold;
+}
+
+static void end_wait(struct echo_flow *f)
+{
+	if (!f->waits)
+		return;
+	f->waits = false;
+	tell_start(f);
+	hold_end(hold_of(f->asker));
+}
+
+static void on_known(struct who_ask *who)
+{
+	end_wait(container_of(who, struct echo_flow, who));
 }
 
 static void asker_settle(struct asker *a);
@@ -135,6 +159,7 @@ static void flow_end(struct echo_flow *f, enum close_reason reason)
 	struct echoes *t = f->asker->table;
 	struct echo_flow **p = flow_slot(t, f->asker, &f->peer);
 
+	end_wait(f);
 	emit(f, (struct event){ .kind = EVENT_FLOW_END,
 				.flow_end = { .bytes_up = f->bytes_up,
 					      .bytes_down = f->bytes_down,
@@ -148,6 +173,7 @@ static void flow_end(struct echo_flow *f, enum close_reason reason)
 	list_del(&f->of_asker);
 	list_del(&f->by_age);
 	guard_release(t->deps.guard, f->hold);
+	who_forget(&f->who);
 	t->flow_count--;
 	free(f);
 }
@@ -281,6 +307,7 @@ static int open_ping(struct asker *a)
 	if (r)
 		return r;
 	a->source.on_ready = on_socket;
+	a->hold = (struct hold){ t->deps.poller, &a->source };
 	r = poller_add(t->deps.poller, &a->source, a->sock.fd);
 	if (r) {
 		close(a->sock.fd);
@@ -377,11 +404,8 @@ static bool admit(const struct echoes *t, struct echo_near *near,
 		  const struct echo *query)
 {
 	struct endpoint child = { .addr = query->child };
-	struct inquiry q = {
-		.target = { .protocol = addr_is_v4(&query->peer) ? IPPROTO_ICMP :
-								   IPPROTO_ICMPV6,
-			    .to = { .addr = query->peer } },
-	};
+	struct inquiry q = { .target = { .protocol = protocol_of(&query->peer),
+					 .to = { .addr = query->peer } } };
 
 	if (guard_admits(t->deps.guard, &child, 0, &q))
 		return true;
@@ -391,26 +415,11 @@ static bool admit(const struct echoes *t, struct echo_near *near,
 	return false;
 }
 
-/* The host's doing, not the child's: said once. */
-static void warn(struct echoes *t, const struct echo *query)
-{
-	if (t->warned)
-		return;
-	t->warned = true;
-	if (query->type == (addr_is_v4(&query->peer) ? ECHO_REQUEST4 : ECHO_REQUEST6))
-		log_warn("ping can't leave: this user may open neither ping nor raw "
-			 "sockets; as root, sysctl -w net.ipv4.ping_group_range=\"0 "
-			 "2147483647\" allows ping sockets");
-	else
-		log_warn("an ICMP query of type %u can't leave: only root may send "
-			 "other than echo requests",
-			 query->type);
-}
-
 static struct echo_flow *begin(struct echoes *t, struct echo_near *near, struct asker *a,
 			       const struct echo *query)
 {
 	struct echo_flow *f;
+	struct who_key key;
 	int err;
 
 	if (!admit(t, near, query))
@@ -418,18 +427,27 @@ static struct echo_flow *begin(struct echoes *t, struct echo_near *near, struct 
 	if (!a)
 		a = asker_new(t, query, &err);
 	if (!a) {
-		if (err == EACCES)
-			warn(t, query);
+		/* The host's doing, not the child's: said once. */
+		if (err == EACCES && !t->warned)
+			pingsock_warn(query);
+		t->warned |= err == EACCES;
 		if (err != EMFILE && err != ENFILE && err != ENOMEM && err != ENOBUFS)
 			refuse(near, query, err);
 		return NULL; /* else lost, as in any full queue */
 	}
 	f = flow_new(a, query);
-	if (f)
-		emit(f, (struct event){ .kind = EVENT_FLOW_START,
-					.flow_start.peer.addr = f->peer });
-	else
+	if (!f) {
 		asker_settle(a);
+		return NULL;
+	}
+	key = (struct who_key){ protocol_of(&f->peer),
+				{ f->child, query->id },
+				{ f->peer, 0 } };
+	f->waits = who_ask(t->deps.who, &f->who, &key, on_known);
+	if (f->waits)
+		hold_begin(hold_of(a));
+	else
+		tell_start(f);
 	return f;
 }
 
@@ -447,16 +465,7 @@ void echoes_query(void *table, struct echo_near *near, const struct echo *query)
 	if (!f)
 		return;
 	a = f->asker;
-	f->recent[query->seq % RECENT] = (struct past){
-		.seq = query->seq,
-		.ip_id = query->ip_id,
-		.sum = query->sum,
-		.len = query->len,
-		.ttl = query->ttl,
-		.tos = query->tos,
-		.code = query->code,
-		.dont_fragment = query->dont_fragment,
-	};
+	f->recent[query->seq % RECENT] = past_of(query);
 	f->bytes_up += query->len;
 	f->packets_up++;
 	flow_touch(f);
@@ -490,22 +499,12 @@ static void fail(struct asker *a, struct echo *query, const struct neterror *e)
 	struct echo_near *near = a->table->near;
 	struct echo_flow *f = flow_find(a, &query->peer);
 	size_t known = query->len;
-	const struct past *p;
 
 	if (!f || query->type != a->type)
 		return;
-	p = &f->recent[query->seq % RECENT];
 	query->child = f->child;
 	query->id = a->id;
-	if (p->ttl && p->seq == query->seq) {
-		query->len = p->len;
-		query->ttl = p->ttl;
-		query->tos = p->tos;
-		query->code = p->code;
-		query->dont_fragment = p->dont_fragment;
-		query->ip_id = p->ip_id;
-		query->sum = p->sum;
-	}
+	past_restore(&f->recent[query->seq % RECENT], query);
 	near->ops->error(near, query, known, e);
 }
 
@@ -536,6 +535,8 @@ static void on_socket(struct poll_source *source, uint32_t events)
 {
 	struct asker *a = container_of(source, struct asker, source);
 
+	if (hold_back(&a->hold, &events))
+		return;
 	if (read_batch(a->table, &a->sock, a, !events || events & EPOLLERR))
 		poller_again(a->table->deps.poller, source);
 }
@@ -544,6 +545,8 @@ static void on_raw(struct poll_source *source, uint32_t events)
 {
 	struct raw *raw = container_of(source, struct raw, source);
 
+	if (hold_back(&raw->hold, &events))
+		return;
 	if (read_batch(raw->table, &raw->sock, NULL, !events || events & EPOLLERR))
 		poller_again(raw->table->deps.poller, source);
 }
@@ -561,6 +564,7 @@ struct echoes *echoes_new(const struct echoes_deps *deps)
 	list_init(&t->flows);
 	for (int v4 = 0; v4 < 2; v4++) {
 		t->raw[v4].table = t;
+		t->raw[v4].hold = (struct hold){ deps->poller, &t->raw[v4].source };
 		pingsock_open_raw(&t->raw[v4].sock, v4);
 	}
 	/* Two bytes are never interrupted, random(4). */

@@ -7,6 +7,7 @@
 #include "base/echo.h"
 #include "base/poller.h"
 #include "flow/guard.h"
+#include "flow/who.h"
 
 struct echoes;
 
@@ -14,6 +15,7 @@ struct echoes_deps {
 	uv_loop_t *loop;
 	const struct guard *guard;
 	struct poller *poller;
+	struct who *who; /* or NULL */
 	size_t capacity; /* sockets at a time */
 };
 

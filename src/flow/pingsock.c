@@ -6,6 +6,7 @@
 #include <netinet/ip_icmp.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/util.h"
 
 #define HEADER 8
@@ -232,4 +233,16 @@ bool pingsock_error(struct pingsock *s, struct errqueue_entry *e, struct echo *q
 			return true;
 	}
 	return false;
+}
+
+void pingsock_warn(const struct echo *query)
+{
+	if (query->type == (addr_is_v4(&query->peer) ? ECHO_REQUEST4 : ECHO_REQUEST6))
+		log_warn("ping can't leave: this user may open neither ping nor raw "
+			 "sockets; as root, sysctl -w net.ipv4.ping_group_range=\"0 "
+			 "2147483647\" allows ping sockets");
+	else
+		log_warn("an ICMP query of type %u can't leave: only root may send "
+			 "other than echo requests",
+			 query->type);
 }

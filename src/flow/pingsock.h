@@ -37,4 +37,7 @@ bool pingsock_recv(struct pingsock *s, struct echo *r, uint8_t buf[static PINGSO
  * id, seq), and data that points into e. */
 bool pingsock_error(struct pingsock *s, struct errqueue_entry *e, struct echo *query);
 
+/* Says why queries like this one can't leave: it is refused with EACCES. */
+void pingsock_warn(const struct echo *query);
+
 #endif

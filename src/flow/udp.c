@@ -29,6 +29,7 @@
 #include <sys/socket.h>
 
 #include "base/errqueue.h"
+#include "flow/hold.h"
 #include "flow/outbox.h"
 #include "flow/questions.h"
 
@@ -49,6 +50,7 @@ struct session {
 	struct list flows;
 	struct outbox_socket sock; /* none until a datagram is allowed out */
 	struct poll_source source;
+	struct hold hold;
 };
 
 struct udp_flow {
@@ -61,7 +63,7 @@ struct udp_flow {
 	struct who_ask who;
 	uint64_t id, start_ms, last_ms;
 	uint64_t bytes_up, bytes_down, packets_up, packets_down;
-	bool answered, conversation, start_told;
+	bool answered, conversation, waits;
 };
 
 struct sessions {
@@ -88,12 +90,8 @@ static void session_settle(struct session *s);
 static struct udp_flow **slot(struct sessions *t, const struct session *s,
 			      const struct endpoint *peer)
 {
-	uint64_t w[2], h = (uintptr_t)s ^ peer->port;
-
-	memcpy(w, peer->addr.b, 16);
-	h = (h ^ w[0]) * 0x9e3779b97f4a7c15u;
-	h = (h ^ (h >> 32) ^ w[1]) * 0x9e3779b97f4a7c15u;
-	return &t->bucket[(h >> 40) % BUCKETS];
+	return &t->bucket[(addr_hash(&peer->addr, (uintptr_t)s ^ peer->port) >> 40) %
+			  BUCKETS];
 }
 
 static struct udp_flow *flow_find(struct session *s, const struct endpoint *peer)
@@ -122,7 +120,7 @@ static void emit(const struct udp_flow *f, struct event ev)
 }
 
 /* The host's socket; whom it reaches is the flow's peer. */
-static void tell_start(struct udp_flow *f)
+static void tell_start(const struct udp_flow *f)
 {
 	struct event ev = { .kind = EVENT_FLOW_START };
 	struct sockaddr_storage sa;
@@ -133,13 +131,21 @@ static void tell_start(struct udp_flow *f)
 		endpoint_from_sockaddr((struct sockaddr *)&sa, &ev.flow_start.local);
 		ev.flow_start.peer = f->peer;
 	}
-	f->start_told = true;
 	emit(f, ev);
+}
+
+static void end_wait(struct udp_flow *f)
+{
+	if (!f->waits)
+		return;
+	f->waits = false;
+	tell_start(f);
+	hold_end(&f->session->hold);
 }
 
 static void on_known(struct who_ask *who)
 {
-	tell_start(container_of(who, struct udp_flow, who));
+	end_wait(container_of(who, struct udp_flow, who));
 }
 
 /* The caller settles the session afterwards. */
@@ -149,8 +155,7 @@ static void flow_end(struct udp_flow *f, enum close_reason reason)
 	struct sessions *t = s->table;
 	struct udp_flow **p = slot(t, s, &f->peer);
 
-	if (!f->start_told)
-		tell_start(f);
+	end_wait(f);
 	emit(f, (struct event){ .kind = EVENT_FLOW_END,
 				.flow_end = { .bytes_up = f->bytes_up,
 					      .bytes_down = f->bytes_down,
@@ -257,6 +262,7 @@ static struct session *session_new(struct sessions *t, struct dgram_port *port)
 					   .port = port,
 					   .on_answered = on_answered };
 	questions_init(&s->questions);
+	s->hold = (struct hold){ t->deps.poller, &s->source };
 	list_init(&s->flows);
 	list_add_tail(&t->sessions, &s->node);
 	port->owner = s;
@@ -327,8 +333,12 @@ static void relay(struct session *s, struct udp_flow *f, const struct dgram *d)
 
 		f = flow_new(s, &d->to);
 		/* The datagram goes out meanwhile. */
-		if (f && !who_ask(t->deps.who, &f->who, &key, on_known))
+		if (f && who_ask(t->deps.who, &f->who, &key, on_known)) {
+			f->waits = true;
+			hold_begin(&s->hold);
+		} else if (f) {
 			tell_start(f);
+		}
 	}
 	if (err || !f) {
 		s->port->ops->refuse(s->port, err == EAFNOSUPPORT ? ENETUNREACH : EACCES,
@@ -493,6 +503,8 @@ static void on_socket(struct poll_source *source, uint32_t events)
 {
 	struct session *s = container_of(source, struct session, source);
 
+	if (hold_back(&s->hold, &events))
+		return;
 	if (events & EPOLLERR)
 		read_errors(s);
 	if (!events || events & (EPOLLIN | EPOLLERR))

@@ -115,16 +115,13 @@ static void add_holder(struct search *s, size_t i, pid_t pid, int fd)
 	s->holder_count[i]++;
 }
 
-/* Whether the descriptor is one that is looked for. */
-static bool match(struct search *s, pid_t pid, int fd, uint32_t inode)
+/* Several questions may be about one socket. */
+static void match(struct search *s, pid_t pid, int fd, uint32_t inode)
 {
 	for (size_t i = 0; inode && i < s->count; i++) {
-		if (s->inodes[i] != inode)
-			continue;
-		add_holder(s, i, pid, fd);
-		return true;
+		if (s->inodes[i] == inode)
+			add_holder(s, i, pid, fd);
 	}
-	return false;
 }
 
 struct scan {
