@@ -34,7 +34,8 @@
 
 #define WAIT_MS 50
 #define TICK_MS 2
-#define SHARE_PERCENT 4
+#define SHARE_PERCENT 2
+#define BATCH_NS 15000 /* to send and to wake up, here and there */
 #define SAVED_MAX_NS INT64_C(20000000)
 #define REPLIES 16 /* read at a time */
 #define REPLY_MAX 512
@@ -347,7 +348,7 @@ void who_answer(struct who *w, const struct owner_answer *answer)
 	person_unref(p);
 	if (!answer->last)
 		return;
-	w->saved_ns -= answer->cost_ns;
+	w->saved_ns -= answer->cost_ns + BATCH_NS;
 	settle_sent(w);
 }
 

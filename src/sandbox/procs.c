@@ -359,13 +359,30 @@ static void start(struct search *s, struct procs *p,
 	}
 }
 
+/* The next process in `owners`, with all that is its; takes it out. False: there is none. */
+static bool next_owner(pid_t owners[static OWNER_BATCH], size_t count,
+		       struct owner_answer *answer)
+{
+	*answer = (struct owner_answer){ .pid = 0 };
+	for (size_t i = 0; i < count; i++) {
+		if (!answer->pid)
+			answer->pid = owners[i];
+		if (!owners[i] || owners[i] != answer->pid)
+			continue;
+		answer->owns |= UINT64_C(1) << i;
+		owners[i] = 0;
+	}
+	return answer->pid != 0;
+}
+
 void procs_find(struct procs *p, const struct owner_question *questions, size_t count,
 		void (*tell)(void *ctx, const struct owner_answer *answer), void *ctx)
 {
 	uint64_t begin_ns = procs_cpu_ns();
 	pid_t owners[OWNER_BATCH];
-	struct owner_answer last = { .last = true };
+	struct owner_answer answer, next;
 	struct search s;
+	bool more;
 
 	start(&s, p, questions, count);
 	find(&s);
@@ -376,22 +393,16 @@ void procs_find(struct procs *p, const struct owner_question *questions, size_t 
 		if (h)
 			remember(p, h);
 	}
-	for (size_t i = 0; i < s.count; i++) {
-		struct owner_answer answer = { .pid = owners[i] };
-
-		if (!owners[i])
-			continue;
-		for (size_t k = i; k < s.count; k++) {
-			if (owners[k] != answer.pid)
-				continue;
-			answer.owns |= UINT64_C(1) << k;
-			owners[k] = 0;
-		}
-		procs_describe(&answer);
+	next_owner(owners, s.count, &answer);
+	do {
+		if (answer.pid)
+			procs_describe(&answer);
+		more = next_owner(owners, s.count, &next);
+		answer.last = !more;
+		answer.cost_ns = procs_cpu_ns() - begin_ns;
 		tell(ctx, &answer);
-	}
-	last.cost_ns = procs_cpu_ns() - begin_ns;
-	tell(ctx, &last);
+		answer = next;
+	} while (more);
 }
 
 struct procs *procs_new(pid_t init)
