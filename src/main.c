@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cmd/profile.h"
 #include "cmd/record.h"
+#include "cmd/report.h"
 #include "cmd/run.h"
 #include "config/check.h"
 #include "config/cmdline.h"
@@ -101,6 +102,8 @@ static int call(struct config *cfg, int argc, char **argv, int *exit_code,
 		return inform(profile_list(err), exit_code);
 	if (cfg->dump_profile)
 		return inform(profile_dump(cfg, err), exit_code);
+	if (cfg->report.count)
+		return inform(report_print(cfg, err), exit_code);
 	*exit_code = failed;
 	if (config_load_secrets(cfg, err) || config_check_available(cfg, err))
 		return refuse(cfg, runs_nothing, err);

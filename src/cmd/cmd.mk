@@ -9,6 +9,8 @@ childflow_lib_sources += \
 	src/cmd/profile.h \
 	src/cmd/record.c \
 	src/cmd/record.h \
+	src/cmd/report.c \
+	src/cmd/report.h \
 	src/cmd/run.c \
 	src/cmd/run.h \
 	$(NULL)

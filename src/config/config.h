@@ -30,7 +30,8 @@ enum backend {
 enum format {
 	FORMAT_TEXT,
 	FORMAT_JSON,
-	FORMAT_MARKDOWN
+	FORMAT_MARKDOWN,
+	FORMAT_HTML
 };
 enum default_policy {
 	POLICY_ALLOW,

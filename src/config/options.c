@@ -27,7 +27,7 @@ static const char *const capture_points[] = { "child", "egress", "wire-egress", 
 static const char *const segments[] = { "mtu", "raw", NULL };
 static const char *const backends[] = { "rootless-internal", "rootful", NULL };
 static const char *const formats[] = { "text", "json", NULL };
-static const char *const report_formats[] = { "text", "json", "markdown", NULL };
+static const char *const report_formats[] = { "text", "json", "markdown", "html", NULL };
 static const char *const policies[] = { "allow", "deny", NULL };
 static const char *const levels[] = { "quiet", "error", "warn", "info", "debug", NULL };
 
@@ -130,14 +130,14 @@ static const struct option table[] = {
 	},
 	[OPTION_REPORT] = {
 		"report", 0, NULL, TYPE_FILES, AT(report), .instead = true,
-		.value = "FILE...", .group = GROUP_OTHER, .missing = NO_FLOW_LOG,
+		.value = "FILE...", .group = GROUP_OTHER,
 		.help = "tell what flow logs hold",
 	},
 	[OPTION_REPORT_FORMAT] = {
 		"report-format", 0, "report_format", TYPE_CHOICE, report_formats,
 		AT(report_format), .shown_by = OPTION_REPORT,
-		.value = "FORMAT", .group = GROUP_OTHER, .missing = NO_FLOW_LOG,
-		.help = "text (the default), markdown or json",
+		.value = "FORMAT", .group = GROUP_OTHER,
+		.help = "text (the default), markdown, json or html (a page to look at)",
 	},
 	[OPTION_SUMMARY_FORMAT] = {
 		"summary-format", 0, "summary_format", TYPE_CHOICE, formats,

@@ -48,7 +48,7 @@ AM_CPPFLAGS += -I$(top_builddir)/src
 noinst_PROGRAMS += src/sandbox/seccomp_gen
 src_sandbox_seccomp_gen_SOURCES = src/sandbox/seccomp_gen.c
 src_sandbox_seccomp_gen_LDADD = $(SECCOMP_LIBS)
-BUILT_SOURCES = src/sandbox/seccomp_filters.h
+BUILT_SOURCES += src/sandbox/seccomp_filters.h
 CLEANFILES += src/sandbox/seccomp_filters.h
 src/sandbox/seccomp_filters.h: src/sandbox/seccomp_gen$(EXEEXT)
 	$(AM_V_GEN)src/sandbox/seccomp_gen$(EXEEXT) >$@.tmp && mv $@.tmp $@

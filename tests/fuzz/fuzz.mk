@@ -6,6 +6,8 @@
 fuzz_programs =
 fuzz_programs += tests/fuzz/fuzz_dns_msg
 tests_fuzz_fuzz_dns_msg_LDADD = $(fuzz_ldadd)
+fuzz_programs += tests/fuzz/fuzz_flow_log
+tests_fuzz_fuzz_flow_log_LDADD = $(fuzz_ldadd)
 fuzz_programs += tests/fuzz/fuzz_json
 tests_fuzz_fuzz_json_LDADD = $(fuzz_ldadd)
 fuzz_programs += tests/fuzz/fuzz_options
