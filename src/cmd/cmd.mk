@@ -13,4 +13,6 @@ childflow_lib_sources += \
 	src/cmd/report.h \
 	src/cmd/run.c \
 	src/cmd/run.h \
+	src/cmd/summary.c \
+	src/cmd/summary.h \
 	$(NULL)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -82,6 +83,7 @@ int record_open(struct record *r, const struct config *cfg, struct counters *cou
 		struct error *err)
 {
 	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	struct stat st;
 	int given = cfg->flow_log ? path_descriptor(cfg->flow_log) : -1;
 
 	make_run_id(r->run_id);
@@ -95,6 +97,8 @@ int record_open(struct record *r, const struct config *cfg, struct counters *cou
 		logfile_close(&r->file);
 		return -1;
 	}
+	if (fstat(r->file.fd, &st) == 0)
+		r->begin = st.st_size;
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGXFSZ, &ignore, &r->file_size_signal);
 	events_init(&r->events);

@@ -3,6 +3,7 @@
 #define CMD_RECORD_H
 
 #include <signal.h>
+#include <sys/types.h>
 
 #include "config/config.h"
 #include "event/flowlog.h"
@@ -10,7 +11,8 @@
 #define RECORD_RUN_ID_MAX 26
 
 struct record {
-	bool open; /* there is a flow log */
+	bool open;   /* there is a flow log */
+	off_t begin; /* where the run's lines begin in it */
 	struct logfile file;
 	char run_id[RECORD_RUN_ID_MAX];
 	struct sigaction file_size_signal; /* SIGXFSZ, as the caller had it */

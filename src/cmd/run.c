@@ -17,6 +17,7 @@
 #include "cmd/engine.h"
 #include "cmd/packets.h"
 #include "cmd/record.h"
+#include "cmd/summary.h"
 #include "config/path.h"
 #include "dns/hosts.h"
 #include "dns/resolvconf.h"
@@ -292,6 +293,8 @@ int run_command(const struct config *cfg, int *exit_code, struct error *err)
 	else
 		record_failure(&run.record, err);
 	record_end(&run.record, *exit_code);
+	if (ret == 0 && cfg->summary)
+		summary_print(cfg, &run.record, *exit_code);
 	run_free(&run);
 	return ret;
 }

@@ -114,7 +114,7 @@ static const struct option table[] = {
 	},
 	[OPTION_SUMMARY] = {
 		"summary", 0, "summary", TYPE_FLAG, AT(summary),
-		.group = GROUP_RECORDS, .missing = NO_FLOW_LOG,
+		.group = GROUP_RECORDS,
 		.help = "say on stderr, after the run, what was reached",
 	},
 	[OPTION_DOCTOR] = {
@@ -142,7 +142,7 @@ static const struct option table[] = {
 	[OPTION_SUMMARY_FORMAT] = {
 		"summary-format", 0, "summary_format", TYPE_CHOICE, formats,
 		AT(summary_format), .shown_by = OPTION_SUMMARY,
-		.value = "FORMAT", .group = GROUP_RECORDS, .missing = NO_FLOW_LOG,
+		.value = "FORMAT", .group = GROUP_RECORDS,
 		.help = "text (the default) or json",
 	},
 	[OPTION_FLOW_LOG] = {

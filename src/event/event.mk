@@ -19,6 +19,8 @@ childflow_lib_sources += \
 	src/event/render_json.c \
 	src/event/render_markdown.c \
 	src/event/render_text.c \
+	src/event/summary.c \
+	src/event/summary.h \
 	src/event/table.c \
 	src/event/table.h \
 	src/event/talks.c \

@@ -127,7 +127,7 @@ def test_defaults_ask_for_nothing(call, folder):
     (["--profile", "/no/such.toml", "x"], 125, "/no/such.toml"),
     (["--doctor"], 1, "--doctor is not available"),
     (["--doctor", "--doctor-format=x"], 2, "--doctor-format"),
-    (["--report", "f", "g"], 1, "--report is not available"),
+    (["--report", "f", "g"], 1, "open f: No such file"),
     (["--report", "f", "--", "touch", "was-run"], 2, "--report runs no command"),
     (["--report"], 2, "--report needs a value"),
     (["--diff", "a", "b"], 1, "--diff is not available"),
