@@ -178,6 +178,27 @@ static void default_route(struct netlink_batch *b, const char *what, int index,
 	end(b, h);
 }
 
+/* The kernel makes this route for each IPv6 address, too, but in its own good time: until then
+ * it would drop the first answers that come. */
+static void local_route(struct netlink_batch *b, const char *what, int index,
+			const struct addr *a)
+{
+	struct rtmsg body = {
+		.rtm_family = family(a),
+		.rtm_dst_len = 128,
+		.rtm_table = RT_TABLE_LOCAL,
+		.rtm_protocol = RTPROT_STATIC,
+		.rtm_scope = RT_SCOPE_UNIVERSE,
+		.rtm_type = RTN_LOCAL,
+	};
+	struct nlmsghdr *h = begin(b, what, RTM_NEWROUTE, NLM_F_CREATE, &body,
+				   sizeof(body));
+
+	put_addr(b, RTA_DST, a);
+	put_u32(b, RTA_OIF, index);
+	end(b, h);
+}
+
 void netlink_build(struct netlink_batch *b, const struct netplan *plan, int tap)
 {
 	b->len = b->count = 0;
@@ -192,6 +213,7 @@ void netlink_build(struct netlink_batch *b, const struct netplan *plan, int tap)
 	address(b, "add the IPv6 address", tap, &plan->child6, NETPLAN_V6_PREFIX);
 	neighbour(b, "add the IPv6 neighbour", tap, &plan->gateway6, plan->gateway_mac);
 	default_route(b, "add the IPv6 default route", tap, &plan->gateway6);
+	local_route(b, "add the IPv6 local route", tap, &plan->child6);
 }
 
 void netlink_build_down(struct netlink_batch *b, int tap)

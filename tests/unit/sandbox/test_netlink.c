@@ -69,7 +69,8 @@ static void test_framing(void **state)
 {
 	static const int types[] = { RTM_NEWLINK, RTM_NEWLINK,	RTM_NEWADDR,
 				     RTM_NEWLINK, RTM_NEWNEIGH, RTM_NEWROUTE,
-				     RTM_NEWADDR, RTM_NEWNEIGH, RTM_NEWROUTE };
+				     RTM_NEWADDR, RTM_NEWNEIGH, RTM_NEWROUTE,
+				     RTM_NEWROUTE };
 	cleanup_free struct netlink_batch *with = build(true), *without = build(false);
 	size_t len = 0;
 
@@ -120,6 +121,8 @@ static void test_addresses(void **state)
 	struct netplan plan;
 	const struct nlmsghdr *v4 = request(b, 2), *v6 = request(b, 6);
 	const struct nlmsghdr *near6 = request(b, 7), *route6 = request(b, 8);
+	const struct nlmsghdr *local6 = request(b, 9);
+	const struct rtmsg *route = NLMSG_DATA(local6);
 	const struct ifaddrmsg *body = NLMSG_DATA(v4);
 	const struct rtattr *a = attribute(v4, sizeof(*body), IFA_LOCAL);
 
@@ -137,6 +140,10 @@ static void test_addresses(void **state)
 	a = attribute(route6, sizeof(struct rtmsg), RTA_GATEWAY);
 	assert_memory_equal(RTA_DATA(a), plan.gateway6.b, 16);
 	assert_int_equal(number(attribute(route6, sizeof(struct rtmsg), RTA_OIF)), TAP);
+	assert_int_equal(route->rtm_type, RTN_LOCAL);
+	assert_int_equal(route->rtm_dst_len, 128);
+	assert_memory_equal(RTA_DATA(attribute(local6, sizeof(*route), RTA_DST)),
+			    plan.child6.b, 16);
 }
 
 static void test_down(void **state)
