@@ -41,3 +41,8 @@ dist_profiles_DATA = \
 	profiles/offline.toml \
 	profiles/proxy-only.toml \
 	$(NULL)
+
+schemadir = $(pkgdatadir)/schema
+dist_schema_DATA = \
+	docs/schema/flow-log.schema.json \
+	$(NULL)

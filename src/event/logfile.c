@@ -113,7 +113,8 @@ void logfile_lost(struct logfile *log, int code)
 	if (c->log_warned)
 		return;
 	c->log_warned = true;
-	log_warn("the flow log can't be written: %s; the run goes on", strerror(code));
+	log_warn("the flow log can't be written: %s; the run goes on",
+		 code ? strerror(code) : "there was room for a part of a line only");
 }
 
 static ssize_t put(const struct logfile *log, struct iovec *iov, int n)
@@ -144,5 +145,5 @@ void logfile_line(struct logfile *log, const char *text, size_t len)
 	}
 	if (n > 0)
 		log->counters->log_torn = n > mend;
-	logfile_lost(log, n < 0 ? errno : ENOSPC);
+	logfile_lost(log, n < 0 ? errno : 0);
 }

@@ -29,7 +29,8 @@ void logfile_close(struct logfile *log);
 /* Writes text and a line end. Never waits and never fails: what can't be written is counted. */
 void logfile_line(struct logfile *log, const char *text, size_t len);
 
-/* A line that could not even be made is one that is lost. */
+/* A line that could not even be made is one that is lost. `code` is an errno, or 0: a part of
+ * it was written. */
 void logfile_lost(struct logfile *log, int code);
 
 #endif

@@ -13,6 +13,7 @@ import subprocess
 
 import pytest
 
+from flowlog import FlowLog
 from lab import PATH, Lab, finish
 from polling import poll
 from rules import rules, rules_lab, wire  # noqa: F401: fixtures
@@ -124,6 +125,16 @@ def sandbox(inside):
     if PLAIN:
         pytest.skip("CHILDFLOW=plain")
     return inside
+
+
+@pytest.fixture
+def flow_log(lab, who):
+    """Where a run writes its flow log; what is there at the end has been held to the schema."""
+    log = FlowLog(lab.homes[who] / "flow.log")
+    log.path.unlink(missing_ok=True)
+    yield log
+    if log.path.is_file() and not log.path.is_symlink():
+        log.events()
 
 
 @pytest.fixture
