@@ -5,11 +5,16 @@
  * what makes the search short is that whoever opened a connection opens the next one, too, on
  * a descriptor it has used before or on the next one. So it goes on until all are found:
  *
- *   1. processes that were found lately, at the descriptors where they were found;
- *   2. the same ones, all their descriptors;
- *   3. processes that are new since the last look at /proc, the newest first;
- *   4. all others of the tree, the newest first;
- *   5. at most once a second: /proc is read anew, for a number may have been used again.
+ *   1. sockets that were seen when another one was looked for, where they were seen;
+ *   2. processes that were found lately, at the descriptors where they were found;
+ *   3. the same ones, all their descriptors;
+ *   4. processes that are new since the last look at /proc, the newest first;
+ *   5. those that have not as many descriptors as before (since Linux 6.2 that is the size of
+ *      the directory);
+ *   6. all others of the tree, the newest first;
+ *   7. at most once a second: /proc is read anew, for a number may have been used again.
+ *
+ * All but the first two are hints where to look: whoever is named has the socket now.
  *
  * The tree is init's descendants; orphans are init's children. A process is looked at for its
  * parent once. DEADLINE_MS ends every search: what is not found then is unknown.
@@ -44,10 +49,19 @@
 #define SMALL_TREE 64
 #define HOLDERS 8
 #define DEPTH_MAX 64
+#define SIGHTS 4096
 
 struct seen {
 	pid_t pid, parent;
-	bool is_new; /* since the listing before */
+	bool is_new;   /* since the listing before */
+	long fd_count; /* when it was looked at last; 0: it wasn't */
+};
+
+/* Where a socket was seen. */
+struct sight {
+	uint32_t inode;
+	pid_t pid;
+	int fd;
 };
 
 /* A process that was found lately. */
@@ -60,7 +74,8 @@ struct recent {
 
 struct procs {
 	pid_t init;
-	struct seen *seen; /* by pid */
+	struct sight sights[SIGHTS]; /* by inode */
+	struct seen *seen;	     /* by pid */
 	size_t count;
 	struct recent recent[RECENT]; /* the latest first; pid 0: none */
 	int64_t thorough_ms;	      /* when that was done last */
@@ -133,6 +148,8 @@ static bool on_fd(void *ctx, int fd, uint32_t inode)
 {
 	struct scan *scan = ctx;
 
+	scan->search->procs->sights[inode % SIGHTS] = (struct sight){ inode, scan->pid,
+								      fd };
 	match(scan->search, scan->pid, fd, inode);
 	/* The clock is asked now and then. */
 	return fd % 64 || !over(scan->search);
@@ -141,6 +158,22 @@ static bool on_fd(void *ctx, int fd, uint32_t inode)
 static void scan(struct search *s, pid_t pid)
 {
 	procs_each_socket(pid, on_fd, &(struct scan){ s, pid });
+}
+
+/* Looks where the sockets were seen. */
+static void look_again(struct search *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		const struct sight *seen = &s->procs->sights[s->inodes[i] % SIGHTS];
+		int dir = -1;
+
+		if (s->inodes[i] && seen->inode == s->inodes[i])
+			dir = procs_open_fds(seen->pid);
+		if (dir < 0)
+			continue;
+		match(s, seen->pid, seen->fd, procs_socket(dir, seen->fd));
+		close(dir);
+	}
 }
 
 /* --- those that were found lately --- */
@@ -238,6 +271,7 @@ static void refresh(struct procs *p, bool thorough)
 
 		now[i].pid = pids[i];
 		now[i].is_new = !old;
+		now[i].fd_count = old ? old->fd_count : 0;
 		if (old && !thorough)
 			now[i].parent = old->parent;
 		/* Numbers grow, until they begin again: then a thorough look finds it. */
@@ -261,35 +295,68 @@ static size_t tree_size(const struct procs *p)
 	return n;
 }
 
-/* With `all` until everything has been looked at, or the time is up. */
-static void scan_tree(struct search *s, bool is_new, bool all)
+static void scan_seen(struct search *s, struct seen *seen)
 {
-	const struct procs *p = s->procs;
+	seen->fd_count = procs_fd_count(seen->pid);
+	scan(s, seen->pid);
+}
 
-	for (size_t i = p->count; i-- > 0 && (s->left || all) && !over(s);) {
-		const struct seen *seen = &p->seen[i];
+/* Those that are new, or those that aren't. */
+static void scan_tree(struct search *s, bool is_new)
+{
+	struct procs *p = s->procs;
 
-		if (seen->is_new == is_new && (all || !is_recent(p, seen->pid)) &&
+	for (size_t i = p->count; i-- > 0 && s->left && !over(s);) {
+		struct seen *seen = &p->seen[i];
+
+		if (seen->is_new == is_new && !is_recent(p, seen->pid) &&
 		    is_ours(p, seen))
-			scan(s, seen->pid);
+			scan_seen(s, seen);
+	}
+}
+
+static void scan_changed(struct search *s)
+{
+	struct procs *p = s->procs;
+
+	for (size_t i = p->count; i-- > 0 && s->left && !over(s);) {
+		struct seen *seen = &p->seen[i];
+
+		if (!seen->is_new && is_ours(p, seen) &&
+		    procs_fd_count(seen->pid) != seen->fd_count)
+			scan_seen(s, seen);
+	}
+}
+
+/* Of a small tree: whoever has one of them, too. */
+static void scan_all(struct search *s)
+{
+	struct procs *p = s->procs;
+
+	for (size_t i = p->count; i-- > 0 && !over(s);) {
+		if (is_ours(p, &p->seen[i]))
+			scan_seen(s, &p->seen[i]);
 	}
 }
 
 static void look_everywhere(struct search *s)
 {
 	struct procs *p = s->procs;
-	bool small;
 
 	refresh(p, false);
-	small = tree_size(p) <= SMALL_TREE;
-	scan_tree(s, true, small);
-	scan_tree(s, false, small);
+	if (tree_size(p) <= SMALL_TREE) {
+		scan_all(s);
+	} else {
+		scan_tree(s, true);
+		scan_changed(s);
+		scan_tree(s, false);
+	}
 	if (!s->left || over(s) || now_ms() - p->thorough_ms < THOROUGH_EVERY_MS)
 		return;
 	p->thorough_ms = now_ms();
 	refresh(p, true);
-	scan_tree(s, true, false);
-	scan_tree(s, false, false);
+	scan_tree(s, true);
+	scan_tree(s, false);
 }
 
 /* --- whose it is --- */
@@ -331,6 +398,7 @@ static void find(struct search *s)
 {
 	struct procs *p = s->procs;
 
+	look_again(s);
 	for (size_t i = 0; i < RECENT && p->recent[i].pid && s->left; i++)
 		probe(s, &p->recent[i]);
 	for (size_t i = 0; i < RECENT && p->recent[i].pid && s->left && !over(s); i++)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -116,6 +117,15 @@ int procs_open_fds(pid_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+long procs_fd_count(pid_t pid)
+{
+	char path[PATH_ROOM];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	return stat(path, &st) < 0 ? 0 : st.st_size;
 }
 
 uint32_t procs_socket(int dir, int fd)

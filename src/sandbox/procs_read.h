@@ -15,6 +15,8 @@ pid_t procs_parent(pid_t pid);
 
 /* /proc/PID/fd, to be closed; -1 when it may not be read. */
 int procs_open_fds(pid_t pid);
+/* How many descriptors it has; 0 where the kernel doesn't tell (before Linux 6.2). */
+long procs_fd_count(pid_t pid);
 /* The inode of the socket that `fd` of that directory is; 0: it is none. */
 uint32_t procs_socket(int dir, int fd);
 /* Tells each descriptor that is a socket, until on_fd() returns false. */

@@ -4,6 +4,7 @@ check_PROGRAMS += \
 	tests/unit/flow/test_sniff \
 	tests/unit/flow/test_sniffing \
 	tests/unit/flow/test_udp \
+	tests/unit/flow/test_who \
 	$(NULL)
 
 tests_unit_flow_test_dns_SOURCES = tests/unit/flow/test_dns.c tests/unit/dns/queries.h \

@@ -6,6 +6,7 @@ check_PROGRAMS += \
 	tests/unit/sandbox/test_nsswitch \
 	tests/unit/sandbox/test_pathexec \
 	tests/unit/sandbox/test_preflight \
+	tests/unit/sandbox/test_procs \
 	tests/unit/sandbox/test_proto \
 	tests/unit/sandbox/test_seccomp \
 	$(NULL)
