@@ -7,6 +7,12 @@ childflow_lib_sources += \
 	src/cmd/prepare.c \
 	src/cmd/profile.c \
 	src/cmd/profile.h \
+	src/cmd/learn.c \
+	src/cmd/learn.h \
+	src/cmd/learned.c \
+	src/cmd/learned.h \
+	src/cmd/readback.c \
+	src/cmd/readback.h \
 	src/cmd/record.c \
 	src/cmd/record.h \
 	src/cmd/report.c \

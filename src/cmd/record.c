@@ -88,10 +88,11 @@ int record_open(struct record *r, const struct config *cfg, struct counters *cou
 
 	make_run_id(r->run_id);
 	r->file.fd = -1;
-	if (!cfg->flow_log)
+	if (!cfg->flow_log && !cfg->learn)
 		return 0;
-	if ((given >= 0 ? logfile_take(&r->file, given, counters, err) :
-			  logfile_open(&r->file, cfg->flow_log, counters, err)) < 0)
+	if ((!cfg->flow_log ? logfile_memory(&r->file, counters, err) :
+	     given >= 0	    ? logfile_take(&r->file, given, counters, err) :
+			      logfile_open(&r->file, cfg->flow_log, counters, err)) < 0)
 		return error_wrap(err, "--flow-log");
 	if (flowlog_init(&r->log, &r->file, r->run_id, err) < 0) {
 		logfile_close(&r->file);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/engine.h"
+#include "cmd/learn.h"
 #include "cmd/packets.h"
 #include "cmd/record.h"
 #include "cmd/summary.h"
@@ -37,6 +38,7 @@ struct run {
 	struct etc_file etc[3];
 	size_t etc_count;
 	struct record record;
+	struct learn learn;
 	struct packets packets;
 	struct engine_setup engine;
 	struct supervisor_setup supervisor;
@@ -208,6 +210,7 @@ static void run_free(struct run *run)
 	for (size_t i = 0; i < run->etc_count; i++)
 		free((void *)run->etc[i].text);
 	free(run->engine.hosts_text);
+	learn_close(&run->learn);
 	record_close(&run->record);
 	packets_close(&run->packets);
 	counters_free(run->engine.counters);
@@ -274,7 +277,7 @@ static int start(struct run *run, int *exit_code, struct error *err)
 
 int run_command(const struct config *cfg, int *exit_code, struct error *err)
 {
-	struct run run = { .cfg = cfg };
+	struct run run = { .cfg = cfg, .learn.fd = -1 };
 	int ret;
 
 	*exit_code = SUPERVISOR_EXIT_FAILED;
@@ -283,6 +286,10 @@ int run_command(const struct config *cfg, int *exit_code, struct error *err)
 	if (!run.engine.counters)
 		return -1;
 	if (record_open(&run.record, cfg, run.engine.counters, err) < 0) {
+		run_free(&run);
+		return -1;
+	}
+	if (learn_open(&run.learn, cfg, &run.record, err) < 0) {
 		run_free(&run);
 		return -1;
 	}
@@ -295,6 +302,10 @@ int run_command(const struct config *cfg, int *exit_code, struct error *err)
 	record_end(&run.record, *exit_code);
 	if (ret == 0 && cfg->summary)
 		summary_print(cfg, &run.record, *exit_code);
+	if (ret == 0 && learn_finish(&run.learn, cfg, &run.record, *exit_code, err) < 0) {
+		*exit_code = SUPERVISOR_EXIT_FAILED;
+		ret = -1;
+	}
 	run_free(&run);
 	return ret;
 }

@@ -1,19 +1,12 @@
-/*
- * What the summary tells of the flow log it reads back from there, as a report would: one
- * reader, one way to count. A regular file alone can be read back; reading a pipe would take
- * away what is another's.
- */
 #include "cmd/summary.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/util.h"
 #include "capture/files.h"
+#include "cmd/readback.h"
 #include "config/options.h"
-#include "event/reader.h"
 #include "event/summary.h"
 
 /* --- controls --- */
@@ -92,37 +85,6 @@ static void free_controls(struct controls *c)
 	free(c->list);
 }
 
-/* --- the log --- */
-
-/* -1 where it can't be read back. */
-static int reopen(const struct record *record)
-{
-	struct stat st;
-	char path[32];
-
-	if (fstat(record->file.fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return -1;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", record->file.fd);
-	return open(path, O_RDONLY | O_CLOEXEC);
-}
-
-static struct view *read_back(const struct record *record, struct tally *tally)
-{
-	cleanup_fd int fd = record->open ? reopen(record) : -1;
-	struct reader *r = fd < 0 ? NULL : reader_new(tally, false);
-	struct view *view = NULL;
-	struct error why;
-
-	if (!r)
-		return NULL;
-	reader_only_run(r, record->run_id);
-	if (lseek(fd, record->begin, SEEK_SET) >= 0 &&
-	    reader_fd(r, fd, "the flow log", &why) == 0)
-		view = view_new(tally);
-	reader_free(r);
-	return view;
-}
-
 /* --- capture --- */
 
 static const char *capture_point(const struct config *cfg)
@@ -136,6 +98,7 @@ void summary_print(const struct config *cfg, const struct record *record, int ex
 	cleanup_free char *child = NULL, *egress = NULL;
 	struct tally tally;
 	struct view *view = NULL;
+	struct error unavailable;
 	struct summary s = {
 		.backend = option_get(OPTION_BACKEND)->choices[cfg->backend],
 		.command = (const char *const *)cfg->command.list,
@@ -146,7 +109,8 @@ void summary_print(const struct config *cfg, const struct record *record, int ex
 	list_controls(&controls, cfg);
 	s.controls = (const char *const *)controls.list;
 	tally_init(&tally);
-	view = read_back(record, &tally);
+	if (cfg->flow_log && readback(record, &tally, &unavailable) == 0)
+		view = view_new(&tally);
 	s.view = view;
 	if (cfg->capture) {
 		s.capture.requested = s.capture.effective = capture_point(cfg);

@@ -89,6 +89,7 @@ struct config {
 	bool summary;
 	enum format doctor_format, report_format, summary_format;
 	char *flow_log;
+	char *learn;
 	bool offline, block_private, block_metadata;
 	enum default_policy default_policy;
 	struct rule_list allow_cidrs, deny_cidrs;

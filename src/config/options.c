@@ -334,6 +334,12 @@ static const struct option table[] = {
 		.group = GROUP_PROFILES,
 		.help = "list the profiles that have a name",
 	},
+	[OPTION_LEARN] = {
+		"learn", 0, NULL, TYPE_PATH, AT(learn),
+		.value = "FILE", .group = GROUP_PROFILES,
+		.help = "write to FILE a profile that allows what the run has reached, and "
+			"nothing else",
+	},
 	[OPTION_DIFF] = {
 		"diff", 0, NULL, TYPE_FILES, AT(diff), .instead = true,
 		.value = "A B", .group = GROUP_OTHER, .missing = NO_FLOW_LOG,

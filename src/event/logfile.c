@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -96,6 +97,15 @@ int logfile_take(struct logfile *log, int given, struct counters *counters,
 		return -1;
 	/* A burst is longer than 64 KiB. It stays where it is no pipe, or too many are large. */
 	fcntl(log->fd, F_SETPIPE_SZ, PIPE_BYTES);
+	return 0;
+}
+
+int logfile_memory(struct logfile *log, struct counters *counters, struct error *err)
+{
+	*log = (struct logfile){ .kind = LOGFILE_PLAIN, .counters = counters };
+	log->fd = memfd_create("flow log", MFD_CLOEXEC);
+	if (log->fd < 0 || fcntl(log->fd, F_SETFL, O_APPEND) < 0)
+		return error_set(err, errno, "keep a flow log in memory");
 	return 0;
 }
 

@@ -24,6 +24,8 @@ int logfile_open(struct logfile *log, const char *path, struct counters *counter
 /* The same with a descriptor that we were started with, which stays as it is. */
 int logfile_take(struct logfile *log, int given, struct counters *counters,
 		 struct error *err);
+/* In memory, for those who read it back. */
+int logfile_memory(struct logfile *log, struct counters *counters, struct error *err);
 void logfile_close(struct logfile *log);
 
 /* Writes text and a line end. Never waits and never fails: what can't be written is counted. */

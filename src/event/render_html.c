@@ -112,29 +112,10 @@ static void put_number(struct json *j, const char *key, uint64_t n)
 		json_uint(j, key, n);
 }
 
-static const char *process_comm(const struct talks_process *p, size_t *len)
-{
-	*len = p->row.len - p->exe_len - 1;
-	return p->row.key + p->exe_len + 1;
-}
-
-/* The command's name, or the last part of its path. */
 static void put_process(struct json *j, const char *key, const struct talks *f,
 			uint32_t i)
 {
-	const struct talks_process *p = table_row(&f->processes, i);
-	const char *slash, *comm;
-	size_t len;
-
-	if (!i)
-		return;
-	comm = process_comm(p, &len);
-	if (!len) {
-		slash = memrchr(p->row.key, '/', p->exe_len);
-		comm = slash ? slash + 1 : p->row.key;
-		len = p->exe_len - (comm - p->row.key);
-	}
-	json_string_n(j, key, comm, len);
+	put(j, key, talks_process_name(f, i));
 }
 
 static void put_talk(struct json *j, const struct talks *f, const struct talks_link *t)

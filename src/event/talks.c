@@ -85,6 +85,22 @@ struct text talks_text(const struct talks *f, uint32_t i)
 	return i ? (struct text){ row->key, row->len } : (struct text){ "", 0 };
 }
 
+struct text talks_process_name(const struct talks *f, uint32_t process)
+{
+	const struct talks_process *p = table_row(&f->processes, process);
+	const char *key = p->row.key, *slash;
+	size_t comm_len;
+
+	if (!process)
+		return (struct text){ "", 0 };
+	comm_len = p->row.len - p->exe_len - 1;
+	if (comm_len)
+		return (struct text){ key + p->exe_len + 1, comm_len };
+	slash = memrchr(key, '/', p->exe_len);
+	return slash ? (struct text){ slash + 1, key + p->exe_len - slash - 1 } :
+		       (struct text){ key, p->exe_len };
+}
+
 static uint32_t intern(struct table *t, struct text text)
 {
 	return text.s && text.len ? table_add(t, text.s, text.len) : 0;

@@ -84,6 +84,9 @@ void talks_finish(struct talks *f);
 void talks_left_out(const struct talks *f,
 		    void (*fn)(void *ctx, const char *table, uint64_t n), void *ctx);
 
+/* The command's name, or the last part of its path; "" of 0. */
+struct text talks_process_name(const struct talks *f, uint32_t process);
+
 /* The text of a number in `texts`; "" of 0. */
 struct text talks_text(const struct talks *f, uint32_t i);
 

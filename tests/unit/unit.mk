@@ -3,6 +3,7 @@
 
 include tests/unit/base/base-tests.mk
 include tests/unit/capture/capture-tests.mk
+include tests/unit/cmd/cmd-tests.mk
 include tests/unit/config/config-tests.mk
 include tests/unit/dial/dial-tests.mk
 include tests/unit/dns/dns-tests.mk

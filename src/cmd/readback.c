@@ -1,0 +1,46 @@
+#include "cmd/readback.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/util.h"
+#include "event/reader.h"
+
+bool readback_can(const struct record *record)
+{
+	struct stat st;
+
+	return record->open && fstat(record->file.fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* Ours is open for writing only. */
+static int reopen(const struct record *record)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", record->file.fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+int readback(const struct record *record, struct tally *tally, struct error *err)
+{
+	cleanup_fd int fd = -1;
+	struct reader *r;
+	int ret;
+
+	if (!readback_can(record))
+		return error_set(err, 0, "the flow log can't be read back");
+	fd = reopen(record);
+	if (fd < 0 || lseek(fd, record->begin, SEEK_SET) < 0)
+		return error_set(err, errno, "read the flow log back");
+	r = reader_new(tally, false);
+	if (!r)
+		return error_set(err, ENOMEM, "read the flow log back");
+	reader_only_run(r, record->run_id);
+	ret = reader_fd(r, fd, "the flow log", err);
+	reader_free(r);
+	tally_finish(tally);
+	return ret;
+}

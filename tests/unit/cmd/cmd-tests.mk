@@ -1,0 +1,3 @@
+check_PROGRAMS += \
+	tests/unit/cmd/test_learned \
+	$(NULL)

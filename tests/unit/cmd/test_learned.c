@@ -1,0 +1,276 @@
+#include "cmd/learned.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "config/rule.h"
+#include "config/toml.h"
+#include "event/reader.h"
+
+static char *learn(const char *lines, const struct learned_run *run)
+{
+	static const char *const command[] = { "make", "it", NULL };
+	static const struct learned_run usual = { .command = command, .version = "1" };
+	struct tally tally;
+	struct reader *r;
+	struct error err;
+	char *text = NULL;
+	size_t len;
+	FILE *out;
+
+	assert_int_equal(tally_init_with_talks(&tally), 0);
+	r = reader_new(&tally, false);
+	if (reader_lines(r, lines, strlen(lines), "log", &err))
+		fail_msg("%s", err.text);
+	tally_finish(&tally);
+	out = open_memstream(&text, &len);
+	if (learned_profile(&tally, run ? run : &usual, out, &err))
+		fail_msg("%s", err.text);
+	fclose(out);
+	reader_free(r);
+	tally_free(&tally);
+	return text;
+}
+
+#define HEAD                                                       \
+	"# Learned by childflow 1 from a run of: make it\n"        \
+	"# It ended with exit status 0.\n"                         \
+	"#\n# What it has reached is allowed, and nothing else:\n" \
+	"default_policy = \"deny\"\n"
+#define NAMES                                                                           \
+	"\n# Names, at the ports that were used. Port 53 stands for being asked for.\n" \
+	"allow_domains_exact = [\n"
+#define ADDRESSES                                        \
+	"\n# Addresses that were used without a name.\n" \
+	"allow_cidrs = [\n"
+
+static int no_entry(void *ctx, const char *key, const struct toml_value *v,
+		    struct error *err)
+{
+	static const struct {
+		const char *key;
+		enum rule_kind kind;
+	} lists[] = { { "allow_domains_exact", RULE_EXACT },
+		      { "allow_cidrs", RULE_CIDR } };
+	struct rule_list rules = { 0 };
+
+	(void)ctx;
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		if (strcmp(key, lists[i].key) != 0)
+			continue;
+		for (size_t k = 0; k < v->count; k++)
+			assert_int_equal(rules_parse(&rules, lists[i].kind,
+						     v->items[k].text, "/", err),
+					 0);
+		assert_int_equal(rules.count, v->count);
+	}
+	rules_clear(&rules);
+	return 0;
+}
+
+/* What is learned is a profile: it can be read, and each of its rules. */
+static void assert_learned(const char *lines, const char *expected)
+{
+	char *text = learn(lines, NULL);
+	struct error err = { .text = "" };
+
+	assert_string_equal(text, expected);
+	if (toml_read(text, strlen(text), "learned", no_entry, NULL, &err))
+		fail_msg("%s", err.text);
+	free(text);
+}
+
+#define ATTEMPT(id, to, names, more)                                            \
+	"{\"event\":\"connect_attempt\",\"protocol\":\"tcp\",\"run_id\":\"r\"," \
+	"\"flow_id\":" id ",\"remote_addr\":\"" to "\",\"names\":[" names "]" more "}\n"
+#define START(id, protocol, to, names)                                              \
+	"{\"event\":\"flow_start\",\"protocol\":\"" protocol "\",\"run_id\":\"r\"," \
+	"\"flow_id\":" id ",\"remote_addr\":\"" to "\",\"names\":[" names "]}\n"
+#define END(id, up, down)                                                              \
+	"{\"event\":\"flow_end\",\"run_id\":\"r\",\"flow_id\":" id ",\"bytes_up\":" up \
+	",\"bytes_down\":" down "}\n"
+#define ANSWER(name, more)                                                               \
+	"{\"event\":\"dns_answer\",\"mode\":\"relayed\",\"qname\":\"" name "\"" more "}" \
+										     "\n"
+#define CURL ",\"comm\":\"curl\",\"pid\":5"
+#define GIT ",\"exe\":\"/usr/bin/git\",\"pid\":6"
+
+static void nothing_is_allowed_that_was_not_used(void **state)
+{
+	(void)state;
+	assert_learned("", HEAD);
+	assert_learned("{\"event\":\"run_start\"}\n", HEAD);
+}
+
+static void names_are_allowed_at_their_ports(void **state)
+{
+	(void)state;
+	assert_learned(
+		ATTEMPT("1", "192.0.2.1:443", "\"one.test\"", CURL)
+			END("1", "100", "2500") ATTEMPT("2", "192.0.2.2:80",
+							"\"ONE.test.\"",
+							GIT) END("2", "1", "2000000")
+				ATTEMPT("3", "192.0.2.1:444", "\"one.test\"", CURL)
+					END("3", "0", "0"),
+		HEAD NAMES
+		"    \"one.test:80,443-444\", # curl, git: 3 flows, 2.0 MB received, "
+		"101 B sent\n]\n");
+}
+
+/* The log can't say which of them was meant. */
+static void all_names_of_an_address_are_allowed(void **state)
+{
+	(void)state;
+	assert_learned(ATTEMPT("1", "192.0.2.1:443", "\"b.test\",\"a.test\"", "")
+			       END("1", "1", "2"),
+		       HEAD NAMES
+		       "    \"a.test:443\", # 1 flow, 2 B received, 1 B sent\n"
+		       "    \"b.test:443\", # 1 flow, 2 B received, 1 B sent\n]\n");
+}
+
+static void without_a_name_the_address_is(void **state)
+{
+	(void)state;
+	assert_learned(
+		ATTEMPT("1", "192.0.2.1:22", "", GIT) END("1", "1", "2")
+			START("2", "udp", "[2001:db8::1]:123", "") END("2", "48", "48")
+				ATTEMPT("3", "[2001:db8::1]:80", "", ""),
+		HEAD ADDRESSES
+		"    \"tcp://192.0.2.1:22\", # git: 1 flow, 2 B received, 1 B sent\n"
+		"    \"tcp://[2001:db8::1]:80\", # 1 flow, 0 B received, 0 B sent\n"
+		"    \"udp://[2001:db8::1]:123\", # 1 flow, 48 B received, 48 B "
+		"sent\n]\n");
+}
+
+static void icmp_is_allowed_by_address(void **state)
+{
+	(void)state;
+	assert_learned(
+		START("1", "icmpv4", "192.0.2.1", "\"a.test\"") END("1", "56", "56")
+			START("2", "icmpv6", "2001:db8::1", "") END("2", "56", "56"),
+		HEAD NAMES
+		"    \"a.test:53\", # only looked up\n]\n" ADDRESSES
+		"    \"icmp://192.0.2.1\", # 1 flow, 56 B received, 56 B sent; it "
+		"was a.test\n"
+		"    \"icmp://2001:db8::1\", # 1 flow, 56 B received, 56 B sent\n]\n");
+}
+
+static void names_that_were_found_may_be_asked_for(void **state)
+{
+	(void)state;
+	assert_learned(ANSWER("mx.test", ",\"rcode\":0")
+			       ANSWER("none.test", ",\"rcode\":3") ANSWER("used.test", "")
+				       ATTEMPT("1", "192.0.2.1:25", "\"used.test\"", "")
+					       END("1", "0", "0"),
+		       HEAD NAMES
+		       "    \"mx.test:53\", # only looked up\n"
+		       "    \"used.test:25\", # 1 flow, 0 B received, 0 B sent\n]\n");
+}
+
+static void quic_to_names_is_told(void **state)
+{
+	(void)state;
+	assert_learned(
+		START("1", "udp", "192.0.2.1:443", "\"a.test\"") END("1", "9", "9"),
+		HEAD NAMES
+		"    \"a.test:443\", # 1 flow, 9 B received, 9 B sent\n]\n"
+		"\n# QUIC (UDP port 443) to these names; it shows none that could be "
+		"compared.\nallow_quic = true\n");
+}
+
+static void names_that_no_rule_can_bear(void **state)
+{
+	(void)state;
+	assert_learned(
+		ATTEMPT("1", "192.0.2.1:80", "\"_odd.test\"", "") END("1", "1", "1")
+			ATTEMPT("2", "192.0.2.2:80", "\"a.test:1,@/etc/passwd\"",
+				"") ATTEMPT("3", "192.0.2.3:80", "\"192.0.2.99\"", "")
+				ATTEMPT("4", "192.0.2.4:80", "\"x\\n\\u001b[2J\\\"]\"",
+					"") ANSWER("@/etc/passwd", ""),
+		HEAD ADDRESSES "    \"tcp://192.0.2.1:80\", # 1 flow, 1 B received, 1 B "
+			       "sent; no rule can name "
+			       "it: _odd.test\n"
+			       "    \"tcp://192.0.2.2:80\", # 1 flow, 0 B received, 0 B "
+			       "sent; no rule can name "
+			       "it: a.test:1,@/etc/passwd\n"
+			       "    \"tcp://192.0.2.3:80\", # 1 flow, 0 B received, 0 B "
+			       "sent; no rule can name "
+			       "it: 192.0.2.99\n"
+			       "    \"tcp://192.0.2.4:80\", # 1 flow, 0 B received, 0 B "
+			       "sent; no rule can name "
+			       "it: x\\x0a\\x1b[2J\"]\n]\n");
+}
+
+/* A log may be anybody's: what is no address must not become a rule. */
+static void what_is_no_target_is_no_rule(void **state)
+{
+	(void)state;
+	assert_learned(ATTEMPT("1", "192.0.2.1", "", "") ATTEMPT("2", "0.0.0.0/0:80", "",
+								 "")
+			       ATTEMPT("3", "192.0.2.1:0", "", "")
+				       ATTEMPT("4", "", "\"a.test\"", "")
+					       START("5", "sctp", "192.0.2.1:1", ""),
+		       HEAD);
+}
+
+static void commands_and_processes_stay_in_their_comments(void **state)
+{
+	static const char *const command[] = { "a\nb = 1", "\x1b", NULL };
+	struct learned_run run = { command, 7, "1", 3 };
+	char *text = learn(ATTEMPT("1", "192.0.2.1:80", "", ",\"comm\":\"x\\ny = 1\"")
+				   END("1", "0", "0"),
+			   &run);
+
+	(void)state;
+	assert_string_equal(
+		text,
+		"# Learned by childflow 1 from a run of: a\\x0ab = 1 \\x1b\n"
+		"# It ended with exit status 7.\n"
+		"# Incomplete: 3 events could not be recorded.\n"
+		"#\n# What it has reached is allowed, and nothing else:\n"
+		"default_policy = \"deny\"\n" ADDRESSES
+		"    \"tcp://192.0.2.1:80\", # x\\x0ay = 1: 1 flow, 0 B received, 0 B "
+		"sent\n]\n");
+	free(text);
+}
+
+static void many_ports_are_all_ports(void **state)
+{
+	char *lines = NULL, *text;
+	size_t len;
+	FILE *out = open_memstream(&lines, &len);
+
+	(void)state;
+	for (int i = 0; i < 65; i++)
+		fprintf(out, ATTEMPT("%d", "192.0.2.1:%d", "", ""), i + 1, 2 * i + 1);
+	fclose(out);
+	text = learn(lines, NULL);
+	assert_non_null(strstr(text, "\"tcp://192.0.2.1:1-65535\","));
+	free(text);
+	free(lines);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_allowed_that_was_not_used),
+		cmocka_unit_test(names_are_allowed_at_their_ports),
+		cmocka_unit_test(all_names_of_an_address_are_allowed),
+		cmocka_unit_test(without_a_name_the_address_is),
+		cmocka_unit_test(icmp_is_allowed_by_address),
+		cmocka_unit_test(names_that_were_found_may_be_asked_for),
+		cmocka_unit_test(quic_to_names_is_told),
+		cmocka_unit_test(names_that_no_rule_can_bear),
+		cmocka_unit_test(what_is_no_target_is_no_rule),
+		cmocka_unit_test(commands_and_processes_stay_in_their_comments),
+		cmocka_unit_test(many_ports_are_all_ports),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
