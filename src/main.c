@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "cmd/diff.h"
 #include "cmd/profile.h"
 #include "cmd/record.h"
 #include "cmd/report.h"
@@ -104,6 +105,10 @@ static int call(struct config *cfg, int argc, char **argv, int *exit_code,
 		return inform(profile_dump(cfg, err), exit_code);
 	if (cfg->report.count)
 		return inform(report_print(cfg, err), exit_code);
+	if (cfg->diff.count) {
+		*exit_code = failed;
+		return diff_print(cfg, exit_code, err);
+	}
 	*exit_code = failed;
 	if (config_load_secrets(cfg, err) || config_check_available(cfg, err))
 		return refuse(cfg, runs_nothing, err);

@@ -1,4 +1,6 @@
 childflow_lib_sources += \
+	src/cmd/diff.c \
+	src/cmd/diff.h \
 	src/cmd/engine.c \
 	src/cmd/engine.h \
 	src/cmd/engine_internal.h \

@@ -198,6 +198,11 @@ static bool domains_rootful(const struct config *c)
 			      c->deny_domains.count || c->deny_domains_exact.count);
 }
 
+static bool new_without_diff(const struct config *c)
+{
+	return c->fail_on_new && !c->diff.count;
+}
+
 static bool report_doctor(const struct config *c)
 {
 	return c->report.count && c->doctor;
@@ -423,6 +428,12 @@ static const struct check {
 	  0,
 	  "",
 	  "Leave the command out." },
+	{ new_without_diff,
+	  { OPTION_FAIL_ON_NEW },
+	  " requires ",
+	  OPTION_DIFF,
+	  "",
+	  "Name two flow logs." },
 	{ diff_not_two, { OPTION_DIFF }, " takes two files", 0, "", "Name two flow logs." },
 	{ origins_alone,
 	  { OPTION_ORIGINS },

@@ -112,6 +112,7 @@ struct config {
 	bool dump_profile, origins, show_secrets;
 	bool doctor, list_profiles, show_help, show_version;
 	struct words report, diff; /* files */
+	bool fail_on_new;
 
 	char *extends; /* what a profile alone can say */
 

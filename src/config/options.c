@@ -34,7 +34,6 @@ static const char *const levels[] = { "quiet", "error", "warn", "info", "debug",
 /* Why an option is refused in a run. A feature that comes takes its marks away. */
 #define NO_ROOTFUL "there is only the rootless backend"
 #define NO_PROXY "proxies are not spoken to yet"
-#define NO_FLOW_LOG "flows are not recorded yet"
 #define NO_DOCTOR "nothing diagnoses the host yet"
 
 #define AT(field) .offset = offsetof(struct config, field)
@@ -342,8 +341,14 @@ static const struct option table[] = {
 	},
 	[OPTION_DIFF] = {
 		"diff", 0, NULL, TYPE_FILES, AT(diff), .instead = true,
-		.value = "A B", .group = GROUP_OTHER, .missing = NO_FLOW_LOG,
-		.help = "tell in what two flow logs differ",
+		.value = "OLD NEW", .group = GROUP_OTHER,
+		.help = "tell what a flow log has that an older one has not, what is gone, "
+			"and what has grown",
+	},
+	[OPTION_FAIL_ON_NEW] = {
+		"fail-on-new", 0, NULL, TYPE_ACTION, AT(fail_on_new), .instead = true,
+		.group = GROUP_OTHER,
+		.help = "with --diff, exit with 1 when there is something new",
 	},
 	[OPTION_HELP] = {
 		"help", 'h', NULL, TYPE_ACTION, AT(show_help), .instead = true,

@@ -130,7 +130,7 @@ def test_defaults_ask_for_nothing(call, folder):
     (["--report", "f", "g"], 1, "open f: No such file"),
     (["--report", "f", "--", "touch", "was-run"], 2, "--report runs no command"),
     (["--report"], 2, "--report needs a value"),
-    (["--diff", "a", "b"], 1, "--diff is not available"),
+    (["--diff", "a", "b"], 1, "open a: No such file"),
     (["--diff", "a"], 2, "two files"),
     (["--doctor", "touch", "was-run"], 2, "--doctor runs no command"),
     (["--origins", "touch", "was-run"], 125, "--dump-profile"),

@@ -183,7 +183,7 @@ static void test_available(void **state)
 		{ { "--doctor-format=json", "x" }, "--doctor-format is" },
 		{ { "--report", "f" }, NULL },
 		{ { "--report-format=json", "x" }, NULL },
-		{ { "--diff", "a", "b" }, "--diff is" },
+		{ { "--diff", "a", "b" }, NULL },
 		{ { "--proxy-only", "x" }, "--proxy-only is" },
 		{ { "--iface=eth0", "x" }, "--iface is" },
 		{ { "x" }, NULL },
