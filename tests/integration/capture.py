@@ -24,6 +24,7 @@ class Packet:
     source_port: int = 0
     target_port: int = 0
     flags: int = 0  # TCP
+    header: bytes = b""  # of IP
     data: bytes = b""  # behind the UDP header; of other protocols, behind the IP header
 
     def is_syn_to(self, address):
@@ -49,7 +50,7 @@ def parse_frame(frame):
     else:
         return None
     packet = Packet(address(source), address(target), protocol)
-    packet.data = frame[14 + header :]
+    packet.header, packet.data = frame[14 : 14 + header], frame[14 + header :]
     if later_fragment:
         return packet
     if protocol in (6, 17):

@@ -17,6 +17,7 @@ from flowlog import FlowLog
 from lab import PATH, Lab, finish
 from polling import poll
 from rules import rules, rules_lab, wire  # noqa: F401: fixtures
+from trail import Trail
 
 PLAIN = os.environ.get("CHILDFLOW") == "plain"
 TOOLS = """busybox bwrap curl dig dnsmasq gcc git go ip nginx nsenter openssl ping setpriv
@@ -142,6 +143,37 @@ def resolv_conf(lab):
     """A way to write the host's /etc/resolv.conf line by line; undone at the end."""
     yield lab.reset_resolv_conf
     lab.reset_resolv_conf()
+
+
+@pytest.fixture(scope="session")
+def trail(lab):
+    """Three routers and a machine behind them."""
+    if not shutil.which("iptables", path=PATH):
+        pytest.skip("iptables is not installed")
+    trail = Trail(lab)
+    yield trail
+    trail.close()
+
+
+def set_ping_rights(lab, granted):
+    # In a user namespace no group is mapped but one, which is 0 inside.
+    groups = ("0 2147483647" if os.geteuid() == 0 else "0 0") if granted else "1 0"
+    lab.host.sh(f"echo {groups} >/proc/sys/net/ipv4/ping_group_range")
+
+
+@pytest.fixture(params=[True, False], ids=["ping-sockets", "no-ping-sockets"])
+def ping_sockets(lab, request):
+    """Whether the host lets everybody open some."""
+    set_ping_rights(lab, request.param)
+    yield request.param
+    set_ping_rights(lab, False)
+
+
+@pytest.fixture
+def with_ping_sockets(lab):
+    set_ping_rights(lab, True)
+    yield
+    set_ping_rights(lab, False)
 
 
 @pytest.fixture(scope="session")
