@@ -69,6 +69,14 @@ static bool quoted_endpoints(const uint8_t *frame, size_t len, const struct shap
 	return false;
 }
 
+static bool begins_anew(const struct passing *p, const uint8_t *data,
+			const struct shape *s)
+{
+	return p->from_child && (s->protocol == IPPROTO_UDP ||
+				 (s->protocol == IPPROTO_TCP &&
+				  (data[s->l4 + 13] & 0x17) == 0x02)); /* a bare SYN */
+}
+
 /* Whose packet it is, as the child's side of it sees it. */
 static void identify(struct capture *c, const uint8_t *data, size_t len,
 		     const struct shape *shape)
@@ -94,8 +102,12 @@ static void identify(struct capture *c, const uint8_t *data, size_t len,
 		p->child = from;
 		p->remote = to;
 	}
-	if (p->protocol)
-		p->flow = flows_find(c->flows, p->protocol, &p->child, &p->remote);
+	if (!p->protocol)
+		return;
+	p->flow = flows_find(c->flows, p->protocol, &p->child, &p->remote);
+	/* The same ports again, for something new. */
+	if (p->flow && p->flow->phase == FLOW_OVER && begins_anew(p, data, shape))
+		flows_remove(c->flows, p->flow);
 }
 
 void capture_write(struct capture *c, enum capture_view view, const uint8_t *data,
@@ -111,7 +123,7 @@ void capture_write(struct capture *c, enum capture_view view, const uint8_t *dat
 	capfile_packet(v->file, p);
 }
 
-static void on_packet(void *ctx, uint8_t *data, size_t len, const struct shape *shape)
+static void on_packet(void *ctx, uint8_t *data, size_t len, struct shape *shape)
 {
 	struct capture *c = ctx;
 	struct passing *now = &c->passing;
@@ -125,11 +137,13 @@ static void on_packet(void *ctx, uint8_t *data, size_t len, const struct shape *
 		identify(c, data, len, shape);
 	if (now->flow) {
 		p.pid = now->flow->pid;
-		p.comment = comment = steal_ptr(&now->flow->comment);
+		p.comment = comment = steal_ptr(&now->flow->comment[VIEW_CHILD]);
 	}
 	if (c->views[VIEW_CHILD].file)
 		capture_write(c, VIEW_CHILD, data, len, &p);
 	free(comment);
+	if (c->views[VIEW_EGRESS].file)
+		egress_packet(c, data, len, shape, &p);
 }
 
 static void on_frame(struct frame_tap *tap, const struct frame *frame)
@@ -143,22 +157,30 @@ static void on_frame(struct frame_tap *tap, const struct frame *frame)
 
 /* --- what events tell --- */
 
+/* Is it the packet that passes just now that the event speaks of? Events of echoes don't
+ * tell their identifier. */
 static bool has_passed(const struct capture *c, const struct event *ev)
 {
 	const struct passing *p = &c->passing;
 
-	return p->protocol && p->protocol == ev->protocol && !p->quoted &&
-	       endpoint_eq(&p->child, &ev->child) && endpoint_eq(&p->remote, &ev->remote);
+	if (!p->protocol || p->protocol != ev->protocol || p->quoted)
+		return false;
+	if (p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP)
+		return addr_eq(&p->child.addr, &ev->child.addr) &&
+		       addr_eq(&p->remote.addr, &ev->remote.addr);
+	return endpoint_eq(&p->child, &ev->child) && endpoint_eq(&p->remote, &ev->remote);
 }
 
 static struct known_flow *flow_of(struct capture *c, const struct event *ev)
 {
-	struct known_flow *f = flows_find(c->flows, ev->protocol, &ev->child,
-					  &ev->remote);
+	bool now = has_passed(c, ev);
+	const struct endpoint *child = now ? &c->passing.child : &ev->child;
+	const struct endpoint *remote = now ? &c->passing.remote : &ev->remote;
+	struct known_flow *f = flows_find(c->flows, ev->protocol, child, remote);
 
 	if (!f)
-		f = flows_add(c->flows, ev->protocol, &ev->child, &ev->remote);
-	if (f && has_passed(c, ev))
+		f = flows_add(c->flows, ev->protocol, child, remote);
+	if (f && now)
 		c->passing.flow = f;
 	return f;
 }
@@ -172,10 +194,11 @@ static void annotate(struct capture *c, const struct event *ev, struct known_flo
 
 	if (open && f && f->pid)
 		capfile_packet_process(w, f->pid);
-	if (open && capfile_packet_comment(w, comment))
-		return;
-	if (f && !f->comment)
-		f->comment = strdup(comment);
+	open = open && capfile_packet_comment(w, comment);
+	for (size_t i = 0; f && i < VIEW_COUNT; i++) {
+		if (c->views[i].file && !f->comment[i] && !(open && i == VIEW_CHILD))
+			f->comment[i] = strdup(comment);
+	}
 }
 
 static const char *name_of(const struct event *ev)
@@ -211,12 +234,31 @@ static void introduce(struct capture *c, const struct event *ev, struct known_fl
 	annotate(c, ev, f, text);
 }
 
-static void on_flow(struct capture *c, const struct event *ev)
+/* It has a socket. */
+static void open_flow(struct capture *c, struct known_flow *f,
+		      const struct endpoint *local, const struct endpoint *peer)
+{
+	flows_set_phase(c->flows, f, FLOW_IS_OPEN);
+	if (c->views[VIEW_EGRESS].file)
+		egress_open(c, f, local, peer);
+}
+
+static void on_attempt(struct capture *c, const struct event *ev)
 {
 	struct known_flow *f = flow_of(c, ev);
 
 	if (f)
 		introduce(c, ev, f);
+}
+
+static void on_start(struct capture *c, const struct event *ev)
+{
+	struct known_flow *f = flow_of(c, ev);
+
+	if (!f)
+		return;
+	introduce(c, ev, f);
+	open_flow(c, f, &ev->flow_start.local, &ev->flow_start.peer);
 }
 
 static void on_result(struct capture *c, const struct event *ev)
@@ -226,7 +268,12 @@ static void on_result(struct capture *c, const struct event *ev)
 	if (!f)
 		return;
 	introduce(c, ev, f);
-	flows_set_phase(c->flows, f, ev->connect_result.err ? FLOW_OVER : FLOW_IS_OPEN);
+	if (!ev->connect_result.err) {
+		open_flow(c, f, &ev->connect_result.local, &ev->connect_result.peer);
+		return;
+	}
+	egress_forget(c, f);
+	flows_set_phase(c->flows, f, FLOW_OVER);
 }
 
 static void on_end(struct capture *c, const struct event *ev)
@@ -250,6 +297,8 @@ static void on_violation(struct capture *c, const struct event *ev)
 		 reason_name(v->reason), option ? ": " : "", option ? option : "",
 		 v->rule ? " " : "", v->rule ? v->rule->text : "");
 	annotate(c, ev, f, text);
+	if (f && !ev->policy_violation.audit && f->phase == FLOW_PENDING)
+		egress_forget(c, f);
 }
 
 static void on_event(struct event_sink *sink, const struct event *ev)
@@ -258,8 +307,9 @@ static void on_event(struct event_sink *sink, const struct event *ev)
 
 	switch (ev->kind) {
 	case EVENT_CONNECT_ATTEMPT:
+		return on_attempt(c, ev);
 	case EVENT_FLOW_START:
-		return on_flow(c, ev);
+		return on_start(c, ev);
 	case EVENT_CONNECT_RESULT:
 		return on_result(c, ev);
 	case EVENT_FLOW_END:
@@ -279,7 +329,9 @@ static void forget(void *ctx, struct known_flow *f)
 
 	if (c->passing.flow == f)
 		c->passing.flow = NULL;
-	free(f->comment);
+	egress_forget(c, f);
+	for (size_t i = 0; i < VIEW_COUNT; i++)
+		free(f->comment[i]);
 }
 
 /* --- set-up --- */
@@ -429,6 +481,7 @@ int capture_start(struct capture *c, const struct capture_deps *deps, struct err
 	c->deps = *deps;
 	c->tap.on_frame = on_frame;
 	c->sink.on_event = on_event;
+	list_init(&c->held);
 	c->flows = flows_new(forget, c);
 	if (!c->flows)
 		return error_set(err, ENOMEM, "capture packets");
@@ -437,6 +490,8 @@ int capture_start(struct capture *c, const struct capture_deps *deps, struct err
 			return -1;
 	}
 	deps->events->wants_process = true;
+	deps->events->wants_local = c->setup->views[VIEW_EGRESS] ||
+				    deps->events->wants_local;
 	event_sink_add(deps->events, &c->sink);
 	return 0;
 }

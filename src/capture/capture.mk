@@ -4,6 +4,7 @@ childflow_lib_sources += \
 	src/capture/capture_internal.h \
 	src/capture/cut.c \
 	src/capture/cut.h \
+	src/capture/egress.c \
 	src/capture/files.c \
 	src/capture/files.h \
 	src/capture/filter.c \

@@ -11,6 +11,8 @@
 /* As many are told once; then again. */
 #define CAPTURE_SEEN 8192
 
+static_assert(FLOW_VIEWS == VIEW_COUNT, "of each view");
+
 struct view {
 	struct capture *capture;
 	struct capfile *file; /* NULL: not asked for */
@@ -38,6 +40,8 @@ struct capture {
 	struct filter *filter; /* or NULL */
 	struct known_flows *flows;
 	struct passing passing;
+	struct list held; /* packets of flows that are PENDING, the oldest first */
+	size_t held_bytes;
 	/* Hashes of what has been written already. */
 	uint64_t names[CAPTURE_SEEN], processes[CAPTURE_SEEN];
 };
@@ -47,6 +51,19 @@ uint64_t capture_now(void);
 /* Writes a packet to a view, if the filter lets it; fills in what p lacks. */
 void capture_write(struct capture *c, enum capture_view view, const uint8_t *data,
 		   size_t len, struct pcapng_packet *p);
+
+/* The egress view of a packet; it may be held. */
+void egress_packet(struct capture *c, const uint8_t *data, size_t len, struct shape *s,
+		   struct pcapng_packet *p);
+/* The flow's socket is known; what is held is written. */
+void egress_open(struct capture *c, struct known_flow *f, const struct endpoint *local,
+		 const struct endpoint *peer);
+/* Nothing of it will be shown. */
+void egress_forget(struct capture *c, struct known_flow *f);
+/* Writes the packet with the addresses of the flow's socket to out, which has room for 20
+ * bytes more. Returns its length, 0 if that can't be. */
+size_t egress_rewrite(uint8_t *out, const uint8_t *data, size_t len, struct shape *s,
+		      bool from_child, const struct known_flow *f);
 
 /* To all files, once: addresses of an answer, a process. */
 void capture_learn_names(struct capture *c, const struct event *ev);

@@ -286,7 +286,7 @@ static void segment_headers(uint8_t *frame, size_t len, const struct shape *s,
 		l4[13] &= ~TCP_CWR;
 }
 
-static void emit_segments(const uint8_t *head, const struct shape *s, struct cursor *c,
+static void emit_segments(const uint8_t *head, struct shape *s, struct cursor *c,
 			  size_t payload, size_t gso_size, cut_fn fn, void *ctx)
 {
 	static uint8_t segment[CUT_FRAME_MAX];

@@ -28,7 +28,7 @@ bool cut_endpoints(const uint8_t *frame, const struct shape *s, struct endpoint 
 		   struct endpoint *to);
 
 /* Each packet of the frame, in order. data may be changed until the call returns. */
-typedef void (*cut_fn)(void *ctx, uint8_t *data, size_t len, const struct shape *shape);
+typedef void (*cut_fn)(void *ctx, uint8_t *data, size_t len, struct shape *shape);
 
 /* Calls fn for the one packet that the frame is, or with `cut` for each it stands for. */
 void cut_frame(const struct frame *frame, bool cut, cut_fn fn, void *ctx);

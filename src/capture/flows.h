@@ -8,9 +8,10 @@
 #include "base/list.h"
 
 #define FLOWS_KNOWN_MAX 65536
+#define FLOW_VIEWS 3
 
-/* PENDING: the host's socket is not known (yet).  OPEN: local and peer are valid.
- * OVER: as OPEN, but nothing more than the last segments is to come. */
+/* PENDING: nobody has said yet what becomes of it.  OPEN: it has a socket of the host's.
+ * OVER: it has failed, or nothing more than the last segments is to come. */
 enum flow_phase {
 	FLOW_PENDING,
 	FLOW_IS_OPEN,
@@ -33,12 +34,13 @@ struct known_flow {
 	struct endpoint child, remote; /* as the child has addressed it */
 	struct endpoint local, peer;   /* of the host's socket */
 	pid_t pid;
-	bool told;     /* its first packet says whose it is */
-	char *comment; /* for its next packet, or NULL */
+	bool told;		   /* its first packet says whose it is */
+	char *comment[FLOW_VIEWS]; /* for its next packet, or NULL; by view */
 	enum tls_phase tls;
 	uint8_t random[32];
-	unsigned holds[2]; /* by view */
-	struct list held;  /* packets that wait for OPEN */
+	unsigned holds[FLOW_VIEWS]; /* of the files, for its keys */
+	bool has_socket;	    /* local and peer are valid */
+	struct list held;	    /* packets that wait for it */
 	unsigned held_count;
 };
 

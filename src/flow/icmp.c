@@ -117,7 +117,7 @@ static void emit(const struct echo_flow *f, struct event ev)
 		return;
 	ev.flow_id = f->id;
 	ev.protocol = protocol_of(&f->peer);
-	ev.child.addr = f->child;
+	ev.child = (struct endpoint){ f->child, f->asker->id };
 	ev.remote.addr = f->peer;
 	ev.process = who_process(&f->who);
 	guard_name_event(guard, &ev, names);
@@ -126,8 +126,8 @@ static void emit(const struct echo_flow *f, struct event ev)
 
 static void tell_start(const struct echo_flow *f)
 {
-	emit(f,
-	     (struct event){ .kind = EVENT_FLOW_START, .flow_start.peer.addr = f->peer });
+	emit(f, (struct event){ .kind = EVENT_FLOW_START,
+				.flow_start = { { .port = f->asker->wire_id }, { f->peer } } });
 }
 
 /* Its own socket's, or that of the raw one. */
@@ -403,7 +403,7 @@ static void refuse(struct echo_near *near, const struct echo *query, int err)
 static bool admit(const struct echoes *t, struct echo_near *near,
 		  const struct echo *query)
 {
-	struct endpoint child = { .addr = query->child };
+	struct endpoint child = { query->child, query->id };
 	struct inquiry q = { .target = { .protocol = protocol_of(&query->peer),
 					 .to = { .addr = query->peer } } };
 

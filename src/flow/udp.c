@@ -123,11 +123,17 @@ static void emit(const struct udp_flow *f, struct event ev)
 static void tell_start(const struct udp_flow *f)
 {
 	struct event ev = { .kind = EVENT_FLOW_START };
-	struct sockaddr_storage sa;
+	struct sockaddr_storage sa = { .ss_family = addr_is_v4(&f->peer.addr) ?
+							    AF_INET :
+							    AF_INET6 };
 	socklen_t len = sizeof(sa);
+	int fd = f->session->sock.fd;
 
-	if (f->session->table->deps.guard->events->wants_local &&
-	    getsockname(f->session->sock.fd, (struct sockaddr *)&sa, &len) == 0) {
+	if (f->session->table->deps.guard->events->wants_local) {
+		/* It would get its port with the first datagram; a second bind() is none. */
+		bind(fd, (struct sockaddr *)&sa, sizeof(sa));
+		if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
+			sa.ss_family = AF_UNSPEC;
 		endpoint_from_sockaddr((struct sockaddr *)&sa, &ev.flow_start.local);
 		ev.flow_start.peer = f->peer;
 	}

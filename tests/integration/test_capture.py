@@ -10,7 +10,7 @@ import pytest
 import pcapng
 from conftest import PLAIN
 from guest import pattern
-from lab import CLOSED_PORT, WEB, url_host
+from lab import CLOSED_PORT, HOST4, HOST6, WEB, url_host
 
 pytestmark = pytest.mark.skipif(PLAIN, reason="CHILDFLOW=plain")
 
@@ -263,3 +263,82 @@ def test_answer_of_a_closed_port_is_there(sandbox, family, file):
     flags = [p.parsed().flags & 0x16 for p in pcapng.packets(pcapng.check(file))
              if p.parsed().protocol == 6]
     assert flags == [0x02, 0x14]
+
+
+# --- the egress view ---
+
+
+def host_address(family):
+    return HOST4 if family == 4 else HOST6
+
+
+def test_both_views(lab, sandbox, family, file):
+    """Two files; in one the packets are those of the host's socket, which the wire shows."""
+    mark = lab.wire.mark()
+    seen = sandbox("curl", "-sS", f"http://v{family}.example.net/page",
+                   options=["-c", file, "-C", "both"])
+    assert seen.status == 0 and seen.out.count("\n") == 20000
+    assert not file.exists()
+    child, egress = (pcapng.check(file.with_name(f"run.{view}.pcapng"))
+                     for view in ("child", "egress"))
+    assert egress[1].option(2) == b"logical-egress"
+    assert egress[1].option(3) == (b"childflow view=egress backend=rootless-internal "
+                                   b"kind=logical interface=logical-egress")
+    assert pcapng.stream(child, 80, False) == pcapng.stream(egress, 80, False)
+    wire = next(p for p in lab.wire.since(mark) if p.is_syn_to(WEB[family]))
+    seen = [p.parsed() for p in pcapng.packets(egress)]
+    assert {(p.source, p.source_port) for p in seen if p.target == WEB[family]} == {
+        (host_address(family), wire.source_port)}
+    assert {p.source for p in seen} == {host_address(family), WEB[family]}
+    assert seen[0].is_syn_to(WEB[family])
+    first, second = (next(p for p in pcapng.packets(blocks) if p.parsed().is_syn_to(WEB[family]))
+                     for blocks in (child, egress))
+    header = 54 if family == 6 else 34
+    changed = {i for i in range(len(first.frame)) if first.frame[i] != second.frame[i]}
+    ports_and_sum = {*range(header, header + 2), header + 16, header + 17}
+    addresses = set(range(22, 38)) if family == 6 else {24, 25, *range(26, 30)}
+    assert changed <= ports_and_sum | addresses
+    assert any(f"v{family}.example.net" in c for c in second.comments())
+
+
+@pytest.mark.parametrize("segments", ["mtu", "raw"])
+def test_egress_of_datagrams(lab, sandbox, family, file, segments):
+    mark = lab.wire.mark()
+    seen = sandbox("/usr/bin/python3", lab.top / "bin/udp_client.py", "train", WEB[family], 40,
+                   options=["-c", file, "-C", "egress", "--capture-segments", segments])
+    assert seen.status == 0, seen
+    packets = [p.parsed() for p in pcapng.packets(pcapng.check(file))]
+    wire = next(p for p in lab.wire.since(mark) if p.protocol == 17 and p.target == WEB[family])
+    assert {(p.source, p.source_port) for p in packets if p.target == WEB[family]} == {
+        (host_address(family), wire.source_port)}
+    assert any(p.source == WEB[family] and p.target_port == wire.source_port for p in packets)
+
+
+@pytest.fixture
+def ping_sockets(lab):
+    """The host lets everybody have them."""
+    range_file = "/proc/sys/net/ipv4/ping_group_range"
+    lab.host.sh(f"echo 0 2147483647 >{range_file}")
+    yield
+    lab.host.sh(f"echo 1 0 >{range_file}")
+
+
+def test_egress_of_an_echo(lab, sandbox, family, file, ping_sockets):
+    mark = lab.wire.mark()
+    seen = sandbox("ping", "-n", "-c", "2", "-i", "0.2", WEB[family],
+                   options=["-c", file, "-C", "egress"])
+    assert seen.status == 0, seen
+    packets = [p.parsed() for p in pcapng.packets(pcapng.check(file))]
+    request = next(p for p in lab.wire.since(mark)
+                   if p.protocol in (1, 58) and p.target == WEB[family])
+    assert [(p.source, p.target) for p in packets] == 2 * [
+        (host_address(family), WEB[family]), (WEB[family], host_address(family))]
+    assert {p.data[4:6] for p in packets} == {request.data[4:6]}  # the identifier
+
+
+def test_egress_shows_nothing_of_what_was_refused(lab, sandbox, family, file):
+    seen = sandbox.client("connect", WEB[family], CLOSED_PORT, WEB[family], 81,
+                          options=["-c", file, "-C", "egress", "--deny-cidr",
+                                   f"[{WEB[family]}]:81" if family == 6 else f"{WEB[4]}:81"])
+    assert seen.out.count("ECONNREFUSED") == 2, seen
+    assert pcapng.packets(pcapng.check(file)) == []
