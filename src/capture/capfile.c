@@ -50,11 +50,13 @@ struct hold {
 struct capfile {
 	struct capfile_setup setup;
 	int fd;
-	bool is_file, is_socket, failed, closing, rotating;
+	int spare; /* the next file, or -1 */
+	bool is_file, is_socket, failed, closing;
+	bool asked; /* for the next file */
 	struct pcapng_buf buf;
 	size_t sent; /* of a block at the buffer's beginning, which a pipe has taken in part */
-	size_t last;  /* where the last packet begins, or SIZE_MAX */
-	off_t offset; /* of the file */
+	uint64_t packets, left; /* put into the buffer, gone from it: their numbers */
+	off_t offset;		/* of the file */
 	uint64_t file_bytes, start_ns, run_received, run_dropped;
 	struct capfile_stats stats; /* of this file */
 	struct hold holds[CAPFILE_HOLDS];
@@ -103,35 +105,11 @@ static size_t free_to_go(const struct capfile *w)
 /* Takes what has left from the buffer. */
 static void shift(struct capfile *w, size_t n)
 {
+	w->left += pcapng_count_packets(&w->buf, n);
 	memmove(w->buf.data, w->buf.data + n, w->buf.len - n);
 	w->buf.len -= n;
-	w->last = w->last != SIZE_MAX && w->last >= n ? w->last - n : SIZE_MAX;
 	for (unsigned i = 0; i < w->hold_count; i++)
 		w->holds[i].at -= n;
-}
-
-/* The bytes of whole blocks among the first n. */
-static size_t whole_blocks(const struct capfile *w, size_t n)
-{
-	size_t at = 0, len;
-
-	while ((len = pcapng_block_len(w->buf.data + at, n - at)))
-		at += len;
-	return at;
-}
-
-/* Packets among the first n bytes that won't be written. */
-static uint64_t packets_in(const struct capfile *w, size_t n)
-{
-	uint64_t count = 0;
-	uint32_t type;
-
-	for (size_t at = 0, len; (len = pcapng_block_len(w->buf.data + at, n - at));
-	     at += len) {
-		memcpy(&type, w->buf.data + at, 4);
-		count += type == 6;
-	}
-	return count;
 }
 
 static ssize_t write_some(const struct capfile *w, const uint8_t *data, size_t len)
@@ -148,7 +126,7 @@ static ssize_t write_some(const struct capfile *w, const uint8_t *data, size_t l
 /* Cuts off the block of which only a part could be written. */
 static void repair(struct capfile *w, size_t written)
 {
-	off_t end = w->offset + (off_t)whole_blocks(w, written);
+	off_t end = w->offset + (off_t)pcapng_whole(&w->buf, written);
 
 	/* What can't be cut stays a file whose last block is short. */
 	if (w->is_file && ftruncate(w->fd, end) == 0 &&
@@ -159,15 +137,15 @@ static void repair(struct capfile *w, size_t written)
 /* What is lost with the buffer when it can't be written. */
 static void give_up(struct capfile *w, size_t written, int err)
 {
-	size_t kept = whole_blocks(w, written);
+	size_t kept = pcapng_whole(&w->buf, written);
 
 	repair(w, written);
 	shift(w, kept);
 	w->sent = 0;
-	w->stats.dropped += packets_in(w, w->buf.len);
+	w->stats.dropped += w->packets - w->left;
+	w->left = w->packets;
 	w->buf.len = 0;
 	w->hold_count = 0;
-	w->last = SIZE_MAX;
 	fail(w, err);
 }
 
@@ -191,7 +169,7 @@ static void flush(struct capfile *w)
 		w->file_bytes += r;
 	}
 	/* A part of a block stays at the buffer's beginning until the rest has left. */
-	end = at == end ? at : whole_blocks(w, at);
+	end = at == end ? at : pcapng_whole(&w->buf, at);
 	w->sent = at - end;
 	w->offset += end;
 	if (end)
@@ -230,17 +208,24 @@ static void expire_holds(struct capfile *w)
 	}
 }
 
+static void change_files(struct capfile *w);
+
+/* The next file is asked for in time, since it takes a moment until it is there. */
 static void rotate_if_due(struct capfile *w)
 {
 	const struct capfile_setup *s = &w->setup;
+	uint64_t bytes = w->file_bytes + w->buf.len;
+	bool late;
 
-	if (!s->rotate || w->rotating || w->failed || w->closing)
+	if (!s->rotate || w->failed || w->closing)
 		return;
-	if ((s->rotate_bytes && w->file_bytes + w->buf.len >= s->rotate_bytes) ||
-	    (s->rotate_ns && clock_ns(CLOCK_REALTIME) - w->start_ns >= s->rotate_ns)) {
-		w->rotating = true;
+	late = s->rotate_ns && clock_ns(CLOCK_REALTIME) - w->start_ns >= s->rotate_ns;
+	if (!w->asked && (late || (s->rotate_bytes && bytes >= s->rotate_bytes / 2))) {
+		w->asked = true;
 		s->rotate(s->ctx);
 	}
+	if (w->spare >= 0 && (late || (s->rotate_bytes && bytes >= s->rotate_bytes)))
+		change_files(w);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -303,54 +288,56 @@ static size_t text_room(const char *text)
 	return text ? MIN(strlen(text) * PCAPNG_TEXT_GROWTH, (size_t)PCAPNG_TEXT_MAX) : 0;
 }
 
-void capfile_packet(struct capfile *w, const struct pcapng_packet *p)
+uint64_t capfile_packet(struct capfile *w, const struct pcapng_packet *p)
 {
 	size_t room = p->captured + PCAPNG_OVERHEAD + text_room(p->comment);
+	uint64_t number;
 
 	w->stats.received++;
-	w->last = SIZE_MAX;
-	if (!make_room(w, room)) {
+	if (!make_room(w, room) || !pcapng_packet(&w->buf, p)) {
 		w->stats.dropped++;
-		return;
+		return 0;
 	}
-	w->last = w->buf.len;
-	if (!pcapng_packet(&w->buf, p)) {
-		w->last = SIZE_MAX;
-		w->stats.dropped++;
-	}
+	number = ++w->packets;
 	rotate_if_due(w);
 	await_flush(w);
+	return number;
 }
 
-bool capfile_packet_is_open(const struct capfile *w)
+/* Where in the buffer a packet is; SIZE_MAX: it isn't, or not all of it any more. */
+static size_t find_packet(const struct capfile *w, uint64_t number)
 {
-	return w->last != SIZE_MAX && !(w->last == 0 && w->sent);
+	size_t at;
+
+	if (number <= w->left || number > w->packets)
+		return SIZE_MAX;
+	at = pcapng_find_packet(&w->buf, number - w->left);
+	return at < w->sent ? SIZE_MAX : at;
 }
 
-/* Not by flush(): then it would have left. */
-static bool room_for_more(struct capfile *w, size_t n)
+bool capfile_add(struct capfile *w, uint64_t number, const char *comment, pid_t pid)
 {
-	return capfile_packet_is_open(w) &&
-	       (w->buf.room - w->buf.len >= n || grow(w, w->buf.len + n));
-}
+	size_t at = find_packet(w, number), len = w->buf.len;
+	/* Not by flush(): then it would have left. */
+	size_t need = len + text_room(comment) + PCAPNG_OVERHEAD;
 
-bool capfile_packet_comment(struct capfile *w, const char *comment)
-{
-	return room_for_more(w, PCAPNG_TEXT_MAX + PCAPNG_OVERHEAD) &&
-	       pcapng_packet_comment(&w->buf, w->last, comment);
-}
-
-bool capfile_packet_process(struct capfile *w, pid_t pid)
-{
-	return room_for_more(w, PCAPNG_OVERHEAD) &&
-	       pcapng_packet_process(&w->buf, w->last, pid);
+	if (at == SIZE_MAX || (w->buf.room < need && !grow(w, need)))
+		return false;
+	if (pid > 0)
+		pcapng_add_process(&w->buf, at, pid);
+	if (comment)
+		pcapng_add_comment(&w->buf, at, comment);
+	for (unsigned i = 0; i < w->hold_count; i++) {
+		if (w->holds[i].at > at)
+			w->holds[i].at += w->buf.len - len;
+	}
+	return true;
 }
 
 void capfile_name(struct capfile *w, const struct addr *addr, const char *name)
 {
 	if (!make_room(w, strlen(name) + PCAPNG_OVERHEAD))
 		return;
-	w->last = SIZE_MAX;
 	pcapng_name(&w->buf, addr, name);
 	await_flush(w);
 }
@@ -359,7 +346,6 @@ void capfile_process(struct capfile *w, const struct pcapng_process *p)
 {
 	if (!make_room(w, text_room(p->name) + text_room(p->path) + 2 * PCAPNG_OVERHEAD))
 		return;
-	w->last = SIZE_MAX;
 	pcapng_process(&w->buf, p);
 	await_flush(w);
 }
@@ -392,10 +378,6 @@ void capfile_secrets(struct capfile *w, const char *lines, size_t len)
 		w->buf.len += block.len;
 		for (unsigned i = 0; i < w->hold_count; i++)
 			w->holds[i].at += block.len;
-		w->last = w->last >= at && w->last != SIZE_MAX &&
-					  at + block.len < w->buf.len ?
-				  w->last + block.len :
-				  SIZE_MAX;
 		keep_secrets(w, block.data, block.len);
 		await_flush(w);
 	}
@@ -445,7 +427,6 @@ static void trailer(struct capfile *w)
 		.dropped = w->stats.dropped,
 	};
 
-	w->last = SIZE_MAX;
 	if (w->buf.room - w->buf.len >= 2 * PCAPNG_OVERHEAD ||
 	    grow(w, w->buf.len + 2 * PCAPNG_OVERHEAD))
 		pcapng_statistics(&w->buf, &s);
@@ -489,7 +470,7 @@ struct capfile *capfile_new(const struct capfile_setup *setup, int fd, struct er
 	}
 	w->setup = *setup;
 	w->buf.room = BATCH;
-	w->last = SIZE_MAX;
+	w->spare = -1;
 	take_file(w, fd);
 	header(w);
 	flush(w);
@@ -519,35 +500,39 @@ int capfile_start(struct capfile *w, uv_loop_t *loop)
 	return r;
 }
 
-void capfile_next(struct capfile *w, int fd)
+/* Ends this file and goes on with the next. */
+static void change_files(struct capfile *w)
 {
-	w->rotating = false;
-	if (fd < 0 || w->failed || w->closing) {
-		cleanup_fd_fn(&fd);
-		/* Rather one file that is too large than none. */
-		w->setup.rotate = NULL;
-		return;
-	}
 	w->hold_count = 0;
 	trailer(w);
 	flush_all(w, 0);
-	if (w->failed) {
-		close(fd);
+	if (w->failed)
 		return;
-	}
 	close(w->fd);
-	take_file(w, fd);
+	w->fd = steal_fd(&w->spare);
+	w->offset = 0;
+	w->file_bytes = 0;
+	w->asked = false;
 	w->run_received += w->stats.received;
 	w->run_dropped += w->stats.dropped;
 	w->stats = (struct capfile_stats){ 0 };
 	header(w);
-	if (w->buf.room - w->buf.len >= w->secrets.len ||
-	    grow(w, w->buf.len + w->secrets.len)) {
-		if (w->secrets.len)
-			memcpy(w->buf.data + w->buf.len, w->secrets.data, w->secrets.len);
+	if (w->secrets.len && (w->buf.room - w->buf.len >= w->secrets.len ||
+			       grow(w, w->buf.len + w->secrets.len))) {
+		memcpy(w->buf.data + w->buf.len, w->secrets.data, w->secrets.len);
 		w->buf.len += w->secrets.len;
 	}
 	await_flush(w);
+}
+
+void capfile_next(struct capfile *w, int fd)
+{
+	/* Rather one file that is too large than none. */
+	if (fd < 0)
+		w->setup.rotate = NULL;
+	cleanup_fd_fn(&w->spare);
+	w->spare = fd;
+	rotate_if_due(w);
 }
 
 /* --- the end --- */
@@ -587,6 +572,7 @@ void capfile_free(struct capfile *w)
 {
 	assert(!w->handles);
 	cleanup_fd_fn(&w->fd);
+	cleanup_fd_fn(&w->spare);
 	free(w->buf.data);
 	free(w->secrets.data);
 	free(w);

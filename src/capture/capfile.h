@@ -36,12 +36,10 @@ struct capfile *capfile_new(const struct capfile_setup *setup, int fd, struct er
 /* From now on what is written stands in the file within 200 ms. 0 or -errno. */
 int capfile_start(struct capfile *w, uv_loop_t *loop);
 
-void capfile_packet(struct capfile *w, const struct pcapng_packet *p);
-/* Adds to the last packet, unless it has left or another block has come since. */
-bool capfile_packet_comment(struct capfile *w, const char *comment);
-bool capfile_packet_process(struct capfile *w, pid_t pid);
-/* Is the last packet still there to be added to? */
-bool capfile_packet_is_open(const struct capfile *w);
+/* Returns the packet's number, or 0 when it is lost. */
+uint64_t capfile_packet(struct capfile *w, const struct pcapng_packet *p);
+/* Adds what isn't NULL or 0 to a packet, unless it has left the buffer: then false. */
+bool capfile_add(struct capfile *w, uint64_t number, const char *comment, pid_t pid);
 
 void capfile_name(struct capfile *w, const struct addr *addr, const char *name);
 void capfile_process(struct capfile *w, const struct pcapng_process *p);
@@ -53,7 +51,7 @@ void capfile_secrets(struct capfile *w, const char *lines, size_t len);
 unsigned capfile_hold(struct capfile *w);
 void capfile_release(struct capfile *w, unsigned hold);
 
-/* The next file, which becomes ours, or -1 if there can't be one. */
+/* The next file, which becomes ours when it is time; -1 if there can't be one. */
 void capfile_next(struct capfile *w, int fd);
 
 struct capfile_stats capfile_stats(const struct capfile *w);

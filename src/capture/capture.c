@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
 
@@ -69,12 +70,11 @@ static bool quoted_endpoints(const uint8_t *frame, size_t len, const struct shap
 	return false;
 }
 
-static bool begins_anew(const struct passing *p, const uint8_t *data,
-			const struct shape *s)
+/* Of TCP, a bare SYN. */
+static bool begins(const struct passing *p, const uint8_t *data, const struct shape *s)
 {
-	return p->from_child && (s->protocol == IPPROTO_UDP ||
-				 (s->protocol == IPPROTO_TCP &&
-				  (data[s->l4 + 13] & 0x17) == 0x02)); /* a bare SYN */
+	return p->from_child && !p->quoted &&
+	       (s->protocol != IPPROTO_TCP || (data[s->l4 + 13] & 0x17) == 0x02);
 }
 
 /* Whose packet it is, as the child's side of it sees it. */
@@ -105,43 +105,50 @@ static void identify(struct capture *c, const uint8_t *data, size_t len,
 	if (!p->protocol)
 		return;
 	p->flow = flows_find(c->flows, p->protocol, &p->child, &p->remote);
+	if (!begins(p, data, shape))
+		return;
 	/* The same ports again, for something new. */
-	if (p->flow && p->flow->phase == FLOW_OVER && begins_anew(p, data, shape))
+	if (p->flow && p->flow->phase == FLOW_OVER)
 		flows_remove(c->flows, p->flow);
+	if (!p->flow)
+		p->flow = flows_add(c->flows, p->protocol, &p->child, &p->remote);
 }
 
-void capture_write(struct capture *c, enum capture_view view, const uint8_t *data,
-		   size_t len, struct pcapng_packet *p)
+void capture_write(struct capture *c, enum capture_view view, struct known_flow *f,
+		   bool from_child, const uint8_t *data, size_t len,
+		   struct pcapng_packet *p)
 {
 	struct view *v = &c->views[view];
+	cleanup_free char *comment = NULL;
+	uint64_t number;
 
 	if (c->filter && !filter_matches(c->filter, data, len))
 		return;
 	p->data = data;
 	p->original = len;
 	p->captured = MIN(len, v->snaplen);
-	capfile_packet(v->file, p);
+	p->direction = from_child ? PCAPNG_OUTBOUND : PCAPNG_INBOUND;
+	if (f)
+		comment = steal_ptr(&f->comment[view]);
+	p->comment = comment;
+	p->pid = f ? f->pid : 0;
+	number = capfile_packet(v->file, p);
+	if (f && !f->first[view])
+		f->first[view] = number;
+	if (f && from_child)
+		f->latest[view] = number;
 }
 
 static void on_packet(void *ctx, uint8_t *data, size_t len, struct shape *shape)
 {
 	struct capture *c = ctx;
 	struct passing *now = &c->passing;
-	struct pcapng_packet p = {
-		.time_ns = now->time_ns,
-		.direction = now->from_child ? PCAPNG_OUTBOUND : PCAPNG_INBOUND,
-	};
-	char *comment = NULL;
+	struct pcapng_packet p = { .time_ns = now->time_ns };
 
 	if (!now->identified)
 		identify(c, data, len, shape);
-	if (now->flow) {
-		p.pid = now->flow->pid;
-		p.comment = comment = steal_ptr(&now->flow->comment[VIEW_CHILD]);
-	}
 	if (c->views[VIEW_CHILD].file)
-		capture_write(c, VIEW_CHILD, data, len, &p);
-	free(comment);
+		capture_write(c, VIEW_CHILD, now->flow, now->from_child, data, len, &p);
 	if (c->views[VIEW_EGRESS].file)
 		egress_packet(c, data, len, shape, &p);
 }
@@ -185,55 +192,6 @@ static struct known_flow *flow_of(struct capture *c, const struct event *ev)
 	return f;
 }
 
-/* To the last packet if it is of this flow, else to its next one. */
-static void annotate(struct capture *c, const struct event *ev, struct known_flow *f,
-		     const char *comment)
-{
-	struct capfile *w = c->views[VIEW_CHILD].file;
-	bool open = w && has_passed(c, ev) && capfile_packet_is_open(w);
-
-	if (open && f && f->pid)
-		capfile_packet_process(w, f->pid);
-	open = open && capfile_packet_comment(w, comment);
-	for (size_t i = 0; f && i < VIEW_COUNT; i++) {
-		if (c->views[i].file && !f->comment[i] && !(open && i == VIEW_CHILD))
-			f->comment[i] = strdup(comment);
-	}
-}
-
-static const char *name_of(const struct event *ev)
-{
-	if (ev->name)
-		return ev->name;
-	return ev->name_count ? ev->names[ev->name_count - 1] : NULL;
-}
-
-/* Once per flow: whose it is, and what its address was asked for as. */
-static void introduce(struct capture *c, const struct event *ev, struct known_flow *f)
-{
-	const struct process *p = ev->process;
-	char text[1024], pid[16] = "";
-	const char *name = name_of(ev);
-
-	if (p && !f->pid) {
-		f->pid = p->pid;
-		capture_announce(c, p);
-	}
-	if (f->told || (!p && !name))
-		return;
-	f->told = true;
-	if (p)
-		snprintf(pid, sizeof(pid), "pid=%d", p->pid);
-	snprintf(text, sizeof(text), "%s%s%.64s%s%.512s%s%.256s", pid,
-		 p && p->comm ? " comm=" : "", p && p->comm ? p->comm : "",
-		 p && p->exe ? " exe=" : "", p && p->exe ? p->exe : "",
-		 !name ? "" :
-		 p     ? " name=" :
-			 "name=",
-		 name ? name : "");
-	annotate(c, ev, f, text);
-}
-
 /* It has a socket. */
 static void open_flow(struct capture *c, struct known_flow *f,
 		      const struct endpoint *local, const struct endpoint *peer)
@@ -248,7 +206,7 @@ static void on_attempt(struct capture *c, const struct event *ev)
 	struct known_flow *f = flow_of(c, ev);
 
 	if (f)
-		introduce(c, ev, f);
+		capture_introduce(c, ev, f);
 }
 
 static void on_start(struct capture *c, const struct event *ev)
@@ -257,7 +215,7 @@ static void on_start(struct capture *c, const struct event *ev)
 
 	if (!f)
 		return;
-	introduce(c, ev, f);
+	capture_introduce(c, ev, f);
 	open_flow(c, f, &ev->flow_start.local, &ev->flow_start.peer);
 }
 
@@ -267,7 +225,7 @@ static void on_result(struct capture *c, const struct event *ev)
 
 	if (!f)
 		return;
-	introduce(c, ev, f);
+	capture_introduce(c, ev, f);
 	if (!ev->connect_result.err) {
 		open_flow(c, f, &ev->connect_result.local, &ev->connect_result.peer);
 		return;
@@ -287,18 +245,20 @@ static void on_end(struct capture *c, const struct event *ev)
 
 static void on_violation(struct capture *c, const struct event *ev)
 {
-	const struct verdict *v = ev->policy_violation.verdict;
-	const char *option = policy_list_option(v->list);
 	struct known_flow *f = flow_of(c, ev);
-	char text[512];
 
-	snprintf(text, sizeof(text), "%s: %s%s%s%s%.256s",
-		 ev->policy_violation.audit ? "would be refused" : "refused",
-		 reason_name(v->reason), option ? ": " : "", option ? option : "",
-		 v->rule ? " " : "", v->rule ? v->rule->text : "");
-	annotate(c, ev, f, text);
-	if (f && !ev->policy_violation.audit && f->phase == FLOW_PENDING)
+	if (!f)
+		return;
+	capture_explain(c, ev, f);
+	if (!ev->policy_violation.audit && f->phase == FLOW_PENDING)
 		egress_forget(c, f);
+}
+
+/* Its port is used once. */
+static void on_answer(struct capture *c, const struct event *ev)
+{
+	capture_learn_names(c, ev);
+	on_end(c, ev);
 }
 
 static void on_event(struct event_sink *sink, const struct event *ev)
@@ -306,6 +266,7 @@ static void on_event(struct event_sink *sink, const struct event *ev)
 	struct capture *c = container_of(sink, struct capture, sink);
 
 	switch (ev->kind) {
+	case EVENT_DNS_QUERY:
 	case EVENT_CONNECT_ATTEMPT:
 		return on_attempt(c, ev);
 	case EVENT_FLOW_START:
@@ -317,7 +278,7 @@ static void on_event(struct event_sink *sink, const struct event *ev)
 	case EVENT_POLICY_VIOLATION:
 		return on_violation(c, ev);
 	case EVENT_DNS_ANSWER:
-		return capture_learn_names(c, ev);
+		return on_answer(c, ev);
 	default:
 		return;
 	}
@@ -372,6 +333,22 @@ int capture_next_file(struct capture *c, enum capture_view view, struct error *e
 			log_warn("%s can't be removed: %s", old, strerror(errno));
 	}
 	return fd;
+}
+
+void capture_remove_unused(const struct capture *c)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < VIEW_COUNT; i++) {
+		const struct view *v = &c->views[i];
+		cleanup_free char *path = files_name(c->setup->path,
+						     file_view(c->setup, i), v->number);
+
+		/* Each that was begun has a header. */
+		if (v->number > 1 && path && lstat(path, &st) == 0 &&
+		    S_ISREG(st.st_mode) && !st.st_size)
+			unlink(path);
+	}
 }
 
 struct capture *capture_open(const struct capture_setup *setup, struct error *err)

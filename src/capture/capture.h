@@ -45,6 +45,9 @@ size_t capture_descriptors(const struct capture *c, int out[static VIEW_COUNT]);
 /* In the supervisor: the next file of a view, as rotate() has asked for. -1 and err. */
 int capture_next_file(struct capture *c, enum capture_view view, struct error *err);
 
+/* In the supervisor, at the end: removes the files that were opened and not needed. */
+void capture_remove_unused(const struct capture *c);
+
 struct capture_deps {
 	uv_loop_t *loop;
 	struct events *events;

@@ -48,9 +48,11 @@ struct capture {
 
 uint64_t capture_now(void);
 
-/* Writes a packet to a view, if the filter lets it; fills in what p lacks. */
-void capture_write(struct capture *c, enum capture_view view, const uint8_t *data,
-		   size_t len, struct pcapng_packet *p);
+/* Writes a packet of a flow (or NULL) to a view, if the filter lets it; of p only the time
+ * counts. */
+void capture_write(struct capture *c, enum capture_view view, struct known_flow *f,
+		   bool from_child, const uint8_t *data, size_t len,
+		   struct pcapng_packet *p);
 
 /* The egress view of a packet; it may be held. */
 void egress_packet(struct capture *c, const uint8_t *data, size_t len, struct shape *s,
@@ -68,5 +70,10 @@ size_t egress_rewrite(uint8_t *out, const uint8_t *data, size_t len, struct shap
 /* To all files, once: addresses of an answer, a process. */
 void capture_learn_names(struct capture *c, const struct event *ev);
 void capture_announce(struct capture *c, const struct process *p);
+
+/* In the flow's first packet, once: whose it is, what its address was asked for as. */
+void capture_introduce(struct capture *c, const struct event *ev, struct known_flow *f);
+/* In its latest from the child: what has refused it. */
+void capture_explain(struct capture *c, const struct event *ev, struct known_flow *f);
 
 #endif

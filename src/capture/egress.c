@@ -163,15 +163,9 @@ static void show(struct capture *c, struct known_flow *f, const uint8_t *data, s
 {
 	static uint8_t out[CUT_FRAME_MAX + V6_LEN - V4_LEN];
 	size_t n = f->has_socket ? egress_rewrite(out, data, len, s, from_child, f) : 0;
-	char *comment;
 
-	if (!n)
-		return;
-	comment = steal_ptr(&f->comment[VIEW_EGRESS]);
-	p->comment = comment;
-	p->pid = f->pid;
-	capture_write(c, VIEW_EGRESS, out, n, p);
-	free(comment);
+	if (n)
+		capture_write(c, VIEW_EGRESS, f, from_child, out, n, p);
 }
 
 /* --- holding --- */
@@ -214,28 +208,12 @@ void egress_forget(struct capture *c, struct known_flow *f)
 
 /* --- what passes, what is told --- */
 
-/* What can begin a flow. */
-static bool begins(const struct capture *c, const uint8_t *data, const struct shape *s)
-{
-	const struct passing *p = &c->passing;
-
-	if (!p->from_child)
-		return false;
-	if (s->protocol == IPPROTO_TCP)
-		return (data[s->l4 + 13] & 0x17) == 0x02 && p->remote.port != DNS_PORT;
-	return s->protocol != IPPROTO_UDP || p->remote.port != DNS_PORT;
-}
-
 void egress_packet(struct capture *c, const uint8_t *data, size_t len, struct shape *s,
 		   struct pcapng_packet *packet)
 {
 	struct passing *p = &c->passing;
 
-	if (!p->protocol || p->quoted)
-		return;
-	if (!p->flow && begins(c, data, s))
-		p->flow = flows_add(c->flows, p->protocol, &p->child, &p->remote);
-	if (!p->flow)
+	if (!p->flow || p->quoted || p->remote.port == DNS_PORT)
 		return;
 	if (p->flow->phase == FLOW_PENDING)
 		hold(c, p->flow, data, len, s, packet);

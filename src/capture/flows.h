@@ -34,7 +34,9 @@ struct known_flow {
 	struct endpoint child, remote; /* as the child has addressed it */
 	struct endpoint local, peer;   /* of the host's socket */
 	pid_t pid;
-	bool told;		   /* its first packet says whose it is */
+	bool told; /* its first packet says whose it is */
+	/* Numbers in the views' files: of its first packet, of the latest from the child. */
+	uint64_t first[FLOW_VIEWS], latest[FLOW_VIEWS];
 	char *comment[FLOW_VIEWS]; /* for its next packet, or NULL; by view */
 	enum tls_phase tls;
 	uint8_t random[32];

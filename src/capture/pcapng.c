@@ -10,13 +10,13 @@
 #include "base/util.h"
 
 enum block_type {
-	BLOCK_SECTION = 0x0a0d0d0a, /* 4.1 */
-	BLOCK_INTERFACE = 1,	    /* 4.2 */
-	BLOCK_PACKET = 6,	    /* 4.3, enhanced */
-	BLOCK_NAMES = 4,	    /* 4.5 */
-	BLOCK_STATISTICS = 5,	    /* 4.6 */
-	BLOCK_SECRETS = 10,	    /* 4.7 */
-	BLOCK_CUSTOM = 0xbad,	    /* 4.8 */
+	BLOCK_SECTION = 0x0a0d0d0a,   /* 4.1 */
+	BLOCK_INTERFACE = 1,	      /* 4.2 */
+	BLOCK_PACKET = PCAPNG_PACKET, /* 4.3, enhanced */
+	BLOCK_NAMES = 4,	      /* 4.5 */
+	BLOCK_STATISTICS = 5,	      /* 4.6 */
+	BLOCK_SECRETS = 10,	      /* 4.7 */
+	BLOCK_CUSTOM = 0xbad,	      /* 4.8 */
 };
 
 /* 3.5 and the sections of the blocks. */
@@ -240,54 +240,42 @@ bool pcapng_packet(struct pcapng_buf *buf, const struct pcapng_packet *p)
 	return end(&b);
 }
 
-/* Takes off what ends the block's options and its length, to be put on again by end(). */
-static struct block reopen(struct pcapng_buf *buf, size_t at)
+/* Puts what is in option behind the other options of the block at `at`. */
+static bool insert(struct pcapng_buf *buf, size_t at, const struct block *option)
 {
-	struct block b = { .buf = buf, .at = at, .ok = true };
+	size_t len = pcapng_block_len(buf->data + at, buf->len - at);
+	size_t n = option->buf->len, pos = at + len - 8;
+	uint32_t total = len + n;
 
-	assert(pcapng_block_len(buf->data + at, buf->len - at) == buf->len - at);
-	buf->len -= 8;
-	return b;
-}
-
-static bool close_again(struct block *b, size_t len)
-{
-	uint32_t total;
-
-	option_end(b);
-	put32(b, 0);
-	if (!b->ok)
-		b->buf->len = len;
-	total = b->buf->len - b->at;
-	memset(b->buf->data + b->buf->len - 8, 0, 4);
-	memcpy(b->buf->data + b->at + 4, &total, 4);
-	memcpy(b->buf->data + b->buf->len - 4, &total, 4);
-	return b->ok;
-}
-
-bool pcapng_packet_comment(struct pcapng_buf *buf, size_t at, const char *comment)
-{
-	size_t len = buf->len;
-	struct block b;
-
-	/* What doesn't fit would have overwritten the end. */
-	if (buf->room - len < PCAPNG_TEXT_MAX + PCAPNG_OVERHEAD)
+	assert(len);
+	if (!option->ok || buf->room - buf->len < n)
 		return false;
-	b = reopen(buf, at);
+	memmove(buf->data + pos + n, buf->data + pos, buf->len - pos);
+	memcpy(buf->data + pos, option->buf->data, n);
+	buf->len += n;
+	memcpy(buf->data + at + 4, &total, 4);
+	memcpy(buf->data + at + total - 4, &total, 4);
+	return true;
+}
+
+bool pcapng_add_comment(struct pcapng_buf *buf, size_t at, const char *comment)
+{
+	uint8_t data[PCAPNG_TEXT_MAX + 8];
+	struct pcapng_buf text = { .data = data, .room = sizeof(data) };
+	struct block b = { .buf = &text, .ok = true };
+
 	option_text(&b, OPT_COMMENT, comment);
-	return close_again(&b, len);
+	return insert(buf, at, &b);
 }
 
-bool pcapng_packet_process(struct pcapng_buf *buf, size_t at, pid_t pid)
+bool pcapng_add_process(struct pcapng_buf *buf, size_t at, pid_t pid)
 {
-	size_t len = buf->len;
-	struct block b;
+	uint8_t data[16];
+	struct pcapng_buf text = { .data = data, .room = sizeof(data) };
+	struct block b = { .buf = &text, .ok = true };
 
-	if (buf->room - len < PCAPNG_OVERHEAD)
-		return false;
-	b = reopen(buf, at);
 	option_process(&b, pid);
-	return close_again(&b, len);
+	return insert(buf, at, &b);
 }
 
 bool pcapng_name(struct pcapng_buf *buf, const struct addr *addr, const char *name)
@@ -381,4 +369,41 @@ size_t pcapng_block_len(const uint8_t *data, size_t len)
 		return 0;
 	memcpy(&total, data + 4, 4);
 	return total >= 12 && total <= len ? total : 0;
+}
+
+static bool is_packet(const uint8_t *block)
+{
+	uint32_t type;
+
+	memcpy(&type, block, 4);
+	return type == BLOCK_PACKET;
+}
+
+size_t pcapng_whole(const struct pcapng_buf *buf, size_t n)
+{
+	size_t at = 0, len;
+
+	while ((len = pcapng_block_len(buf->data + at, n - at)))
+		at += len;
+	return at;
+}
+
+uint64_t pcapng_count_packets(const struct pcapng_buf *buf, size_t n)
+{
+	uint64_t count = 0;
+
+	for (size_t at = 0, len; (len = pcapng_block_len(buf->data + at, n - at));
+	     at += len)
+		count += is_packet(buf->data + at);
+	return count;
+}
+
+size_t pcapng_find_packet(const struct pcapng_buf *buf, uint64_t number)
+{
+	for (size_t at = 0, len; (len = pcapng_block_len(buf->data + at, buf->len - at));
+	     at += len) {
+		if (is_packet(buf->data + at) && --number == 0)
+			return at;
+	}
+	return SIZE_MAX;
 }

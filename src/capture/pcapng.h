@@ -19,6 +19,9 @@
 /* What an option can be longer than the text in it, that was no UTF-8. */
 #define PCAPNG_TEXT_GROWTH 3
 
+/* The type of a packet's block. */
+#define PCAPNG_PACKET 6
+
 struct pcapng_buf {
 	uint8_t *data;
 	size_t len, room;
@@ -64,9 +67,9 @@ bool pcapng_section(struct pcapng_buf *buf, const struct pcapng_section *s);
 bool pcapng_interface(struct pcapng_buf *buf, const struct pcapng_interface *i);
 bool pcapng_packet(struct pcapng_buf *buf, const struct pcapng_packet *p);
 
-/* Add an option to the packet block at offset `at`, which is the last in buf. */
-bool pcapng_packet_comment(struct pcapng_buf *buf, size_t at, const char *comment);
-bool pcapng_packet_process(struct pcapng_buf *buf, size_t at, pid_t pid);
+/* Add an option to the packet block at offset `at` of buf; what is behind it moves. */
+bool pcapng_add_comment(struct pcapng_buf *buf, size_t at, const char *comment);
+bool pcapng_add_process(struct pcapng_buf *buf, size_t at, pid_t pid);
 
 /* Names of one address. */
 bool pcapng_name(struct pcapng_buf *buf, const struct addr *addr, const char *name);
@@ -75,6 +78,12 @@ bool pcapng_statistics(struct pcapng_buf *buf, const struct pcapng_statistics *s
 bool pcapng_secrets(struct pcapng_buf *buf, const char *lines, size_t len);
 /* The process-information block of Wireshark 5 (custom block, PEN 32622). */
 bool pcapng_process(struct pcapng_buf *buf, const struct pcapng_process *p);
+
+/* Of the first n bytes of a buffer: those of whole blocks, and the packets in these. */
+size_t pcapng_whole(const struct pcapng_buf *buf, size_t n);
+uint64_t pcapng_count_packets(const struct pcapng_buf *buf, size_t n);
+/* Where the packet of that number, from 1, begins; SIZE_MAX if there are less. */
+size_t pcapng_find_packet(const struct pcapng_buf *buf, uint64_t number);
 
 /* The total length of the block that begins at data, of which len bytes are there; 0 when
  * it is not there whole. */

@@ -1,4 +1,13 @@
-/* What is written beside packets, each thing once: names of addresses, processes. */
+/*
+ * What is written beside packets: names of addresses and processes, each once; and in a
+ * packet's own block, whose flow it begins and what has refused it.
+ *
+ * That is known a moment after the packet has passed, when it is most often in the file's
+ * buffer still, and can be added. If it has left, the next packet of the flow has it: of
+ * what was refused that is our answer.
+ */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "capture/capture_internal.h"
@@ -63,4 +72,60 @@ void capture_announce(struct capture *c, const struct process *p)
 		if (c->views[v].file)
 			capfile_process(c->views[v].file, &block);
 	}
+}
+
+/* --- in packets' blocks --- */
+
+static void annotate(struct capture *c, struct known_flow *f, const uint64_t *numbers,
+		     const char *comment, pid_t pid)
+{
+	for (size_t i = 0; i < VIEW_COUNT; i++) {
+		struct capfile *file = c->views[i].file;
+
+		if (file && !capfile_add(file, numbers[i], comment, pid) &&
+		    !f->comment[i])
+			f->comment[i] = strdup(comment);
+	}
+}
+
+static const char *name_of(const struct event *ev)
+{
+	if (ev->name)
+		return ev->name;
+	return ev->name_count ? ev->names[ev->name_count - 1] : NULL;
+}
+
+void capture_introduce(struct capture *c, const struct event *ev, struct known_flow *f)
+{
+	const struct process *p = ev->process;
+	const char *name = name_of(ev), *comm = p ? p->comm : NULL,
+		   *exe = p ? p->exe : NULL;
+	char text[1024], pid[24] = "";
+
+	if (p && !f->pid) {
+		f->pid = p->pid;
+		capture_announce(c, p);
+	}
+	if (f->told || (!p && !name))
+		return;
+	f->told = true;
+	if (p)
+		snprintf(pid, sizeof(pid), " pid=%d", p->pid);
+	snprintf(text, sizeof(text), "%s%s%.64s%s%.512s%s%.256s", pid,
+		 comm ? " comm=" : "", comm ? comm : "", exe ? " exe=" : "",
+		 exe ? exe : "", name ? " name=" : "", name ? name : "");
+	annotate(c, f, f->first, text + 1, f->pid);
+}
+
+void capture_explain(struct capture *c, const struct event *ev, struct known_flow *f)
+{
+	const struct verdict *v = ev->policy_violation.verdict;
+	const char *option = policy_list_option(v->list);
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s: %s%s%s%s%.256s",
+		 ev->policy_violation.audit ? "would be refused" : "refused",
+		 reason_name(v->reason), option ? ": " : "", option ? option : "",
+		 v->rule ? " " : "", v->rule ? v->rule->text : "");
+	annotate(c, f, f->latest, text, 0);
 }

@@ -75,7 +75,9 @@ int packets_open(struct packets *p, const struct config *cfg,
 
 void packets_close(struct packets *p)
 {
-	if (p->capture)
-		capture_free(p->capture);
+	if (!p->capture)
+		return;
+	capture_remove_unused(p->capture);
+	capture_free(p->capture);
 	p->capture = NULL;
 }

@@ -342,3 +342,55 @@ def test_egress_shows_nothing_of_what_was_refused(lab, sandbox, family, file):
                                    f"[{WEB[family]}]:81" if family == 6 else f"{WEB[4]}:81"])
     assert seen.out.count("ECONNREFUSED") == 2, seen
     assert pcapng.packets(pcapng.check(file)) == []
+
+
+# --- rotation ---
+
+
+def test_rotation(lab, sandbox, family, file):
+    """No packet is lost between files, each of which is whole; the last ones are kept."""
+    seen = sandbox.client("download", WEB[family], SOURCE, 16 * MIB,
+                          options=["-c", file, "--capture-rotate", "4M"])
+    assert seen.status == 0 and seen.err == "", seen
+    files = sorted(file.parent.glob("run.0*.pcapng"))
+    assert [f.name for f in files] == [f"run.{n:05}.pcapng" for n in range(1, len(files) + 1)]
+    assert len(files) >= 2
+    assert all(f.stat().st_size < 12 * MIB and f.stat().st_mode & 0o777 == 0o600 for f in files)
+    blocks = [b for f in files for b in pcapng.check(f)]
+    data = pcapng.stream(blocks, SOURCE, False)
+    assert hashlib.sha256(data).hexdigest() == pattern.digest(16 * MIB)
+
+
+def test_rotation_keeps_the_last(sandbox, file):
+    seen = sandbox.client("download", WEB[4], SOURCE, 16 * MIB,
+                          options=["-c", file, "--capture-rotate", "1M:2", "-C", "both"])
+    assert seen.status == 0, seen
+    for view in ("child", "egress"):
+        files = sorted(file.parent.glob(f"run.{view}.*.pcapng"))
+        assert len(files) == 2 and files[0].name >= f"run.{view}.00002.pcapng"
+        pcapng.check(files[0])
+
+
+def test_rotation_by_time(sandbox, file):
+    seen = sandbox("sh", "-c", "curl -sS http://v4.example.net/hello; sleep 1.5; "
+                   "curl -sS http://v4.example.net/hello", options=["-c", file,
+                                                                    "--capture-rotate", "1s"])
+    assert seen.status == 0, seen
+    files = sorted(file.parent.glob("run.0*.pcapng"))
+    assert len(files) >= 2
+    with_syn = [f for f in files
+                if any(p.parsed().is_syn_to(WEB[4]) for p in pcapng.packets(pcapng.check(f)))]
+    assert len(with_syn) == 2
+
+
+def test_rotation_follows_no_link_that_the_command_makes(lab, sandbox, who, file):
+    target = lab.homes[who] / "target"
+    target.write_text("precious")
+    script = f"ln -s {target} run.00002.pcapng; exec /usr/bin/python3 {lab.top}/bin/client.py " \
+             f"download {WEB[4]} {SOURCE} {8 * MIB}"
+    seen = sandbox("sh", "-c", script, options=["-c", file, "--capture-rotate", "1M"])
+    assert seen.out == f"{8 * MIB} {pattern.digest(8 * MIB)}\n"
+    assert target.read_text() == "precious" and "the last file goes on" in seen.err
+    blocks = pcapng.check(file.with_name("run.00001.pcapng"))
+    assert len(pcapng.stream(blocks, SOURCE, False)) == 8 * MIB
+    target.unlink()

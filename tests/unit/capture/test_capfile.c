@@ -145,8 +145,7 @@ static void test_hold(void **state)
 	capfile_packet(w, &r);
 	capfile_secrets(w, "A\n", 2);
 	capfile_secrets(w, "B\n", 2);
-	assert_true(capfile_packet_is_open(w));
-	assert_true(capfile_packet_comment(w, "of the last"));
+	assert_true(capfile_add(w, 3, "of the last", 0));
 	capfile_release(w, first);
 	capfile_secrets(w, "C\n", 2);
 	capfile_release(w, second);
@@ -157,6 +156,48 @@ static void test_hold(void **state)
 	assert_null(block(read_back, len, ARRAY_SIZE(want)));
 	assert_int_equal(get32(block(read_back, len, 5) + 20), 2);
 	assert_int_equal(get32(block(read_back, len, 7) + 20), 3);
+	close(fd);
+}
+
+/* Any packet that has not left can be added to, and no other. */
+static void test_add(void **state)
+{
+	int fd = memory();
+	struct capfile *w = new_on(fd);
+	struct pcapng_packet p = packet(100);
+	uint64_t number = 0, late = 0;
+	unsigned hold, marked = 0;
+	uint16_t len;
+	size_t size;
+
+	for (int i = 1; i <= 6000; i++) {
+		number = capfile_packet(w, &p);
+		assert_int_equal(number, i);
+	}
+	assert_false(capfile_add(w, 1, "gone", 0));
+	assert_false(capfile_add(w, number + 1, "not there", 0));
+	assert_false(capfile_add(w, 0, "none", 0));
+	late = number - 5;
+	assert_true(capfile_add(w, late, "late", 7));
+	hold = capfile_hold(w);
+	capfile_packet(w, &p);
+	assert_true(capfile_add(w, number, "longer than that", 0));
+	capfile_secrets(w, "A\n", 2);
+	capfile_release(w, hold);
+	end(w);
+	size = read_all(fd);
+	assert_int_equal(count_blocks(size, 6), 6001);
+	for (unsigned i = 0; i < 6003; i++) {
+		const uint8_t *b = block(read_back, size, i);
+
+		if (get32(b) == 6 && block_option(b, 128, 1, &len)) {
+			marked++;
+			assert_true(i - 1 == late || i - 1 == number);
+		}
+		if (get32(b) == 10)
+			assert_int_equal(i, number + 2);
+	}
+	assert_int_equal(marked, 2);
 	close(fd);
 }
 
@@ -172,7 +213,6 @@ static void test_hold_is_bounded(void **state)
 		capfile_packet(w, &p);
 	assert_true(read_all(fd) > 7 << 20);
 	end(w);
-	assert_int_equal(capfile_packet_is_open(w), 0);
 	close(fd);
 }
 
@@ -264,6 +304,7 @@ int main(void)
 		cmocka_unit_test(test_whole_blocks),
 		cmocka_unit_test(test_flushed_in_time),
 		cmocka_unit_test(test_hold),
+		cmocka_unit_test(test_add),
 		cmocka_unit_test(test_hold_is_bounded),
 		cmocka_unit_test(test_full_disk),
 		cmocka_unit_test(test_slow_pipe),

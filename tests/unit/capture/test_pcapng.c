@@ -106,8 +106,9 @@ static void test_additions(void **state)
 	assert_true(pcapng_packet(&buf, &p));
 	at = buf.len;
 	assert_true(pcapng_packet(&buf, &p));
-	assert_true(pcapng_packet_comment(&buf, at, "refused"));
-	assert_true(pcapng_packet_process(&buf, at, 5));
+	assert_true(pcapng_packet(&buf, &p));
+	assert_true(pcapng_add_comment(&buf, at, "refused"));
+	assert_true(pcapng_add_process(&buf, at, 5));
 	b = block(room, buf.len, 1);
 	assert_text(b, 36, 1, "refused");
 	value = block_option(b, 36, 8, &len);
@@ -115,7 +116,8 @@ static void test_additions(void **state)
 	value = block_option(b, 36, 2, &len);
 	assert_int_equal(get32(value), 0);
 	assert_null(block_option(block(room, buf.len, 0), 36, 1, &len));
-	assert_null(block(room, buf.len, 2));
+	assert_null(block_option(block(room, buf.len, 2), 36, 1, &len));
+	assert_null(block(room, buf.len, 3));
 }
 
 /* A block that doesn't fit leaves no trace, however little is missing. */
@@ -138,9 +140,9 @@ static void test_room(void **state)
 		assert_int_equal(buf.len, n == need ? n : 0);
 		assert_int_equal(room[n], 0xee);
 	}
-	all.room = all.len + 8;
-	assert_false(pcapng_packet_comment(&all, 0, "more"));
-	assert_false(pcapng_packet_process(&all, 0, 1));
+	all.room = all.len + 7;
+	assert_false(pcapng_add_comment(&all, 0, "more"));
+	assert_false(pcapng_add_process(&all, 0, 1));
 	assert_int_equal(all.len, need);
 	assert_non_null(block(room, all.len, 0));
 }
