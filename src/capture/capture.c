@@ -147,6 +147,7 @@ static void on_packet(void *ctx, uint8_t *data, size_t len, struct shape *shape)
 
 	if (!now->identified)
 		identify(c, data, len, shape);
+	unlock_watch(c, data, len, shape);
 	if (c->views[VIEW_CHILD].file)
 		capture_write(c, VIEW_CHILD, now->flow, now->from_child, data, len, &p);
 	if (c->views[VIEW_EGRESS].file)
@@ -291,6 +292,7 @@ static void forget(void *ctx, struct known_flow *f)
 	if (c->passing.flow == f)
 		c->passing.flow = NULL;
 	egress_forget(c, f);
+	unlock_forget(c, f);
 	for (size_t i = 0; i < VIEW_COUNT; i++)
 		free(f->comment[i]);
 }
@@ -360,6 +362,7 @@ struct capture *capture_open(const struct capture_setup *setup, struct error *er
 		return NULL;
 	}
 	c->setup = setup;
+	c->keys_fd = -1;
 	for (size_t i = 0; i < VIEW_COUNT; i++)
 		c->views[i].fd = -1;
 	if (setup->filter) {
@@ -483,10 +486,19 @@ void capture_next(struct capture *c, enum capture_view view, int fd)
 	capfile_next(c->views[view].file, fd);
 }
 
+void capture_keys(struct capture *c, int fd)
+{
+	int r = unlock_start(c, fd);
+
+	if (r)
+		log_warn("--capture-keys: %s: there will be no keys", strerror(-r));
+}
+
 /* --- the end --- */
 
 void capture_close(struct capture *c, unsigned patience_ms)
 {
+	unlock_close(c);
 	for (size_t i = 0; i < VIEW_COUNT; i++) {
 		struct view *v = &c->views[i];
 		struct capfile_stats stats;
@@ -505,13 +517,14 @@ void capture_close(struct capture *c, unsigned patience_ms)
 
 void capture_free(struct capture *c)
 {
+	if (c->flows)
+		flows_free(c->flows);
+	cleanup_fd_fn(&c->keys_fd);
 	for (size_t i = 0; i < VIEW_COUNT; i++) {
 		if (c->views[i].file)
 			capfile_free(c->views[i].file);
 		cleanup_fd_fn(&c->views[i].fd);
 	}
-	if (c->flows)
-		flows_free(c->flows);
 	filter_free(c->filter);
 	free(c);
 }

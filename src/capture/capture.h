@@ -63,6 +63,9 @@ struct frame_tap *capture_tap(struct capture *c);
 /* The answer to rotate(); fd becomes the capture's, -1: there is none. */
 void capture_next(struct capture *c, enum capture_view view, int fd);
 
+/* A pipe into which programs write their TLS keys; becomes the capture's. */
+void capture_keys(struct capture *c, int fd);
+
 /* Writes what is left, when the last frame has passed; a pipe's reader gets patience_ms.
  * capture_free() when the loop has run. */
 void capture_close(struct capture *c, unsigned patience_ms);

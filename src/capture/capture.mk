@@ -11,9 +11,12 @@ childflow_lib_sources += \
 	src/capture/filter.h \
 	src/capture/flows.c \
 	src/capture/flows.h \
+	src/capture/keys.c \
+	src/capture/keys.h \
 	src/capture/pcapng.c \
 	src/capture/pcapng.h \
 	src/capture/told.c \
+	src/capture/unlock.c \
 	src/capture/capfile.c \
 	src/capture/capfile.h \
 	$(NULL)

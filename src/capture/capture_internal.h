@@ -42,6 +42,12 @@ struct capture {
 	struct passing passing;
 	struct list held; /* packets of flows that are PENDING, the oldest first */
 	size_t held_bytes;
+	int keys_fd; /* programs write their TLS keys into it, or -1 */
+	uv_poll_t keys_poll;
+	char key_text[8 * KEYS_LINE_MAX]; /* of a line that has no end yet */
+	size_t key_len;
+	struct known_flow *waiting[CAPFILE_HOLDS]; /* for keys, the oldest first */
+	size_t waiting_count;
 	/* Hashes of what has been written already. */
 	uint64_t names[CAPTURE_SEEN], processes[CAPTURE_SEEN];
 };
@@ -66,6 +72,16 @@ void egress_forget(struct capture *c, struct known_flow *f);
  * bytes more. Returns its length, 0 if that can't be. */
 size_t egress_rewrite(uint8_t *out, const uint8_t *data, size_t len, struct shape *s,
 		      bool from_child, const struct known_flow *f);
+
+/* TLS keys from a pipe, which becomes the capture's. 0 or -errno. */
+int unlock_start(struct capture *c, int fd);
+/* Before a packet is written: it may be one from which on keys are waited for. */
+void unlock_watch(struct capture *c, const uint8_t *data, size_t len,
+		  const struct shape *s);
+/* Takes what is there. */
+void unlock_read(struct capture *c);
+void unlock_forget(struct capture *c, struct known_flow *f);
+void unlock_close(struct capture *c);
 
 /* To all files, once: addresses of an answer, a process. */
 void capture_learn_names(struct capture *c, const struct event *ev);

@@ -6,6 +6,7 @@
 
 #include "base/addr.h"
 #include "base/list.h"
+#include "capture/keys.h"
 
 #define FLOWS_KNOWN_MAX 65536
 #define FLOW_VIEWS 3
@@ -39,7 +40,8 @@ struct known_flow {
 	uint64_t first[FLOW_VIEWS], latest[FLOW_VIEWS];
 	char *comment[FLOW_VIEWS]; /* for its next packet, or NULL; by view */
 	enum tls_phase tls;
-	uint8_t random[32];
+	uint8_t random[KEYS_RANDOM_LEN];
+	unsigned key_parts;	    /* enum of keys.h */
 	unsigned holds[FLOW_VIEWS]; /* of the files, for its keys */
 	bool has_socket;	    /* local and peer are valid */
 	struct list held;	    /* packets that wait for it */

@@ -75,12 +75,14 @@ static void on_init(uv_poll_t *poll, int status, int events)
 {
 	struct engine *e = container_of(poll, struct engine, init_poll);
 	struct proto_msg msg;
+	int fd, r = proto_recv(e->init_fd, &msg, &fd, 1);
 
 	(void)status;
 	(void)events;
-	/* Init has nothing more to say: this is its end. */
-	if (proto_recv(e->init_fd, &msg, NULL, 0) <= 0)
+	if (r <= 0)
 		stop(e, 1);
+	else if (msg.type == PROTO_KEYS && fd >= 0)
+		capture_keys(e->capture, fd);
 }
 
 static void on_tap_gone(void *ctx, int err)

@@ -1,10 +1,13 @@
 #include "cmd/packets.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+
+#define KEYS_VARIABLE "SSLKEYLOGFILE"
 
 static int next_file(void *ctx, unsigned view)
 {
@@ -27,6 +30,17 @@ static int yield_stdout(struct error *err)
 	if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
 		return error_set(err, errno, "lead the command's stdout to stderr");
 	log_warn("packets go to stdout, what the command writes there to stderr");
+	return 0;
+}
+
+static int ask_for_keys(struct error *err)
+{
+	if (getenv(KEYS_VARIABLE))
+		log_warn("--capture-keys: " KEYS_VARIABLE
+			 " is ours for this run, no keys go "
+			 "to the file that it names");
+	if (setenv(KEYS_VARIABLE, MOUNTS_KEYS, 1) < 0)
+		return error_set(err, errno, "set " KEYS_VARIABLE);
 	return 0;
 }
 
@@ -68,8 +82,11 @@ int packets_open(struct packets *p, const struct config *cfg,
 	for (size_t i = 0; i < n; i++)
 		supervisor_keep(supervisor, fds[i]);
 	supervisor->engine_finishes = true;
+	supervisor->keys = cfg->capture_keys;
 	supervisor->next_file = next_file;
 	supervisor->next_file_ctx = p;
+	if (cfg->capture_keys && ask_for_keys(err) < 0)
+		return -1;
 	return strcmp(cfg->capture, "-") == 0 ? yield_stdout(err) : 0;
 }
 

@@ -20,6 +20,7 @@
 #include "sandbox/init.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -135,12 +136,27 @@ static int set_up_view(struct init *in, const struct netplan *plan, struct error
 		.etc = run->etc,
 		.etc_count = run->etc_count,
 		.hide = &in->hide,
+		.keys = run->keys,
 		.guard_kernel = in->setup->backend->idmap.root,
 	};
 
 	if (mounts_set_up(&mounts, err) < 0 || ns_sysctls(plan, run->as_root, err) < 0)
 		return -1;
 	return mounts.guard_kernel ? mounts_guard_kernel(err) : 0;
+}
+
+/* The engine reads what programs write. It must have come to it through our mounts: another
+ * way to the same pipe is another pipe. */
+static int send_keys(const struct init *in, struct error *err)
+{
+	struct proto_msg msg = { .type = PROTO_KEYS };
+	cleanup_fd int fd = open(MOUNTS_KEYS, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return error_set(err, errno, "open %s", MOUNTS_KEYS);
+	r = proto_send(in->setup->engine, &msg, &fd, 1);
+	return r && r != -EPIPE ? error_set(err, -r, "send the keys' pipe") : 0;
 }
 
 static int set_up_world(struct init *in, struct error *err)
@@ -150,7 +166,9 @@ static int set_up_world(struct init *in, struct error *err)
 	if (set_up_process(in, err) < 0 || set_up_link(in, &plan, err) < 0)
 		return -1;
 	await_entered(in);
-	return set_up_view(in, &plan, err);
+	if (set_up_view(in, &plan, err) < 0)
+		return -1;
+	return in->setup->run->keys ? send_keys(in, err) : 0;
 }
 
 static void await_engine(const struct init *in)

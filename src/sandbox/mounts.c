@@ -73,6 +73,10 @@ static int stage(const struct mounts_setup *setup, struct error *err)
 		if (write_file(path, f->text, f->len, err) < 0)
 			return -1;
 	}
+	/* Whoever runs in there may write, whatever the user: it goes to the engine only. */
+	if (setup->keys && (mkfifo(STAGE_ETC "/" MOUNTS_KEYS_NAME, 0622) < 0 ||
+			    chmod(STAGE_ETC "/" MOUNTS_KEYS_NAME, 0622) < 0))
+		return error_set(err, errno, "create %s", MOUNTS_KEYS);
 	if (mount(NULL, STAGE, NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV,
 		  NULL) < 0)
 		return error_set(err, errno, "make the tmpfs read-only");
@@ -115,7 +119,7 @@ static int cover_etc(const struct mounts_setup *setup, struct error *err)
 		if (cover_file(setup->etc[i].name, err) < 0)
 			return -1;
 	}
-	return 0;
+	return setup->keys ? cover_file(MOUNTS_KEYS_NAME, err) : 0;
 }
 
 /* A new /proc or /sys must not show more than the old one does (mount_too_revealing()). */

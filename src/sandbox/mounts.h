@@ -14,12 +14,17 @@ struct etc_file {
 	size_t len;
 };
 
+/* Where the command's programs write TLS keys to, if they are to. */
+#define MOUNTS_KEYS_NAME "childflow-keys"
+#define MOUNTS_KEYS "/etc/" MOUNTS_KEYS_NAME
+
 struct hide;
 
 struct mounts_setup {
 	const struct etc_file *etc;
 	size_t etc_count;
 	struct hide *hide;
+	bool keys;	   /* a pipe at MOUNTS_KEYS */
 	bool guard_kernel; /* see mounts_guard_kernel() */
 };
 

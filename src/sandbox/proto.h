@@ -29,7 +29,8 @@ enum proto_type {
 	PROTO_FAILED,	   /* .error, before the command ran; also engine -> init */
 
 	/* init -> engine */
-	PROTO_TAP, /* .plan with ipv6 filled in, and the descriptors */
+	PROTO_TAP,  /* .plan with ipv6 filled in, and the descriptors */
+	PROTO_KEYS, /* and the pipe of MOUNTS_KEYS */
 
 	/* engine -> init */
 	PROTO_READY, /* the command may start */
@@ -37,8 +38,8 @@ enum proto_type {
 	/* supervisor -> engine */
 	PROTO_DRAIN,	 /* .drain_timeout_ms: deliver, then exit(0) */
 	PROTO_RESOLVERS, /* .resolvers: the host's DNS servers are now these */
-	PROTO_FILE,	 /* .file and what follows it; without a descriptor nothing does */
-	PROTO_OWNER,	 /* .owner: one of the answers to PROTO_WHOSE */
+	PROTO_FILE,  /* .file and what follows it; without a descriptor nothing does */
+	PROTO_OWNER, /* .owner: one of the answers to PROTO_WHOSE */
 
 	/* engine -> supervisor */
 	PROTO_DRAIN_LOST, /* .lost, when the time ran out */

@@ -63,7 +63,7 @@ struct supervisor {
 	const struct supervisor_setup *setup;
 	struct tree tree;
 	struct broker broker;
-	struct procs *procs; /* made when it is first needed */
+	struct procs *procs;	       /* made when it is first needed */
 	struct command_signals caller; /* as we were started */
 	enum phase phase;
 	int64_t deadline_ms; /* DRAINING, LOST, and STARTING with early_end */

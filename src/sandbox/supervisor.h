@@ -49,6 +49,7 @@ struct supervisor_setup {
 	 * for, is a failed run. Closing supervisor_fd says that the process ends now.
 	 */
 	int engine_fds[SUPERVISOR_ENGINE_FDS_MAX]; /* it keeps these; 0: none */
+	bool keys;	      /* the command finds a pipe for TLS keys, at MOUNTS_KEYS */
 	bool engine_finishes; /* it may have more to write when all else is over */
 	/* Opens, in the supervisor, the file that is to follow one of the engine's, by its
 	 * number; -1: there is none. */

@@ -394,3 +394,71 @@ def test_rotation_follows_no_link_that_the_command_makes(lab, sandbox, who, file
     blocks = pcapng.check(file.with_name("run.00001.pcapng"))
     assert len(pcapng.stream(blocks, SOURCE, False)) == 8 * MIB
     target.unlink()
+
+
+# --- keys ---
+
+PYTHON_FETCH = """
+import ssl, sys, urllib.request
+context = ssl.create_default_context(cafile=sys.argv[2])
+context.maximum_version = ssl.TLSVersion[sys.argv[3]]
+print(urllib.request.urlopen(sys.argv[1], context=context).read().decode(), end="")
+"""
+
+
+@pytest.mark.parametrize("client", ["curl", "curl-1.2", "python", "python-1.2"])
+@pytest.mark.parametrize("point", ["child", "egress"])
+def test_keys(lab, sandbox, file, client, point):
+    """One file, read once from the beginning to the end, shows the request and the answer."""
+    url, ca = "https://v4.example.net/hello", lab.top / "www/ca.pem"
+    version = client.endswith("1.2")
+    if client.startswith("curl"):
+        command = ["curl", "-sS", "--http1.1", "--cacert", ca, url]
+        command += ["--tls-max", "1.2"] if version else []
+    else:
+        command = ["/usr/bin/python3", "-c", PYTHON_FETCH, url, ca,
+                   "TLSv1_2" if version else "MAXIMUM_SUPPORTED"]
+    seen = sandbox(*command, options=["-c", file, "--capture-keys", "-C", point])
+    assert (seen.status, seen.out, seen.err) == (0, "hello from the internet\n", "")
+    blocks = pcapng.check(file)
+    assert any(b.kind == pcapng.SECRETS for b in blocks)
+    lines = pcapng.tshark(file, "-Y", "http.request.uri == \"/hello\" && tls", "-T", "fields",
+                          "-e", "http.host")
+    assert lines == ["v4.example.net"]
+    assert pcapng.tshark(file, "-Y", "tls && http.response.code == 200") != []
+    times = [b.time_ns for b in pcapng.packets(blocks)]
+    assert times == sorted(times)
+
+
+def test_keys_of_many(lab, sandbox, file):
+    script = """
+        for n in 1 2 3 4 5 6 7 8 9 10; do
+            curl -sS --cacert $1 "https://v4.example.net/hello?$n" &
+        done; wait
+    """
+    seen = sandbox("sh", "-c", script, "sh", lab.top / "www/ca.pem",
+                   options=["-c", file, "--capture-keys"])
+    assert seen.out == 10 * "hello from the internet\n", seen
+    pcapng.check(file)
+    asked = pcapng.tshark(file, "-Y", "tls && http.request", "-T", "fields", "-e",
+                          "http.request.uri")
+    assert sorted(asked) == sorted(f"/hello?{n}" for n in range(1, 11))
+
+
+def test_what_the_command_writes_is_checked(sandbox, file):
+    script = """
+        printf 'no key\\nCLIENT_RANDOM 12 34\\n' >"$SSLKEYLOGFILE"
+        head -c 100000 /dev/zero >"$SSLKEYLOGFILE"; echo >"$SSLKEYLOGFILE"
+        echo CLIENT_RANDOM $(printf %064d 5) abcd >"$SSLKEYLOGFILE"
+    """
+    seen = sandbox("sh", "-c", script, options=["-c", file, "--capture-keys"])
+    assert (seen.status, seen.err) == (0, "")
+    secrets = [b.body for b in pcapng.check(file) if b.kind == pcapng.SECRETS]
+    line = f"CLIENT_RANDOM {5:064} abcd\n".encode()
+    assert [s[8 : 8 + len(line)] for s in secrets] == [line]
+
+
+def test_keys_are_asked_for_only_when_wanted(sandbox, file):
+    seen = sandbox("sh", "-c", "echo ${SSLKEYLOGFILE-none}; ls /etc/childflow-keys",
+                   options=["-c", file])
+    assert seen.out == "none\n"
