@@ -462,3 +462,34 @@ def test_keys_are_asked_for_only_when_wanted(sandbox, file):
     seen = sandbox("sh", "-c", "echo ${SSLKEYLOGFILE-none}; ls /etc/childflow-keys",
                    options=["-c", file])
     assert seen.out == "none\n"
+
+
+# --- whose packets they are ---
+
+
+def test_process_of_each_packet(sandbox, file):
+    """In both views; the comment stands on the first packet of the flow."""
+    seen = sandbox("sh", "-c", "curl -sS http://v4.example.net/hello; exit 0",
+                   options=["-c", file, "-C", "both", "--capture-process-blocks"])
+    assert seen.status == 0, seen
+    for view in ("child", "egress"):
+        blocks = pcapng.check(file.with_name(f"run.{view}.pcapng"))
+        tcp = [p for p in pcapng.packets(blocks) if p.parsed() and p.parsed().protocol == 6]
+        assert tcp[0].parsed().is_syn_to(WEB[4])
+        (comment,) = tcp[0].comments()
+        words = dict(w.split("=", 1) for w in comment.split())
+        assert words["comm"] == "curl" and words["exe"] == "/usr/bin/curl"
+        assert words["name"] == "v4.example.net"
+        assert {p.pid for p in tcp if p is not tcp[1]} == {int(words["pid"])}
+        custom = [b.body for b in blocks if b.kind == pcapng.CUSTOM]
+        assert len(custom) == 1 and custom[0][:4] == (32622).to_bytes(4, "little")
+        assert b"/usr/bin/curl" in custom[0]
+
+
+def test_two_programs(lab, sandbox, file):
+    script = "curl -sS http://v4.example.net/hello; busybox wget -qO- http://$1/hello"
+    seen = sandbox("sh", "-c", script, "sh", WEB[4], options=["-c", file])
+    assert seen.status == 0, seen
+    syns = [p for p in pcapng.packets(pcapng.check(file)) if p.parsed().is_syn_to(WEB[4])]
+    assert ["curl" in syns[0].comments()[0], "busybox" in syns[1].comments()[0]] == [True, True]
+    assert syns[0].pid != syns[1].pid
