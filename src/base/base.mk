@@ -27,6 +27,7 @@ childflow_lib_sources += \
 	src/base/proxy.h \
 	src/base/sha256.c \
 	src/base/sha256.h \
+	src/base/sockwatch.h \
 	src/base/target.h \
 	src/base/utf8.c \
 	src/base/utf8.h \

@@ -537,6 +537,12 @@ void capfile_next(struct capfile *w, int fd)
 
 /* --- the end --- */
 
+void capfile_lost(struct capfile *w, uint64_t count)
+{
+	w->stats.received += count;
+	w->stats.dropped += count;
+}
+
 struct capfile_stats capfile_stats(const struct capfile *w)
 {
 	return (struct capfile_stats){ .received = w->run_received + w->stats.received,

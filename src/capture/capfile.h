@@ -54,6 +54,9 @@ void capfile_release(struct capfile *w, unsigned hold);
 /* The next file, which becomes ours when it is time; -1 if there can't be one. */
 void capfile_next(struct capfile *w, int fd);
 
+/* Packets that were lost before they came here. */
+void capfile_lost(struct capfile *w, uint64_t count);
+
 struct capfile_stats capfile_stats(const struct capfile *w);
 
 /* Writes what is left and the statistics; a reader of a pipe is waited for so long at most.

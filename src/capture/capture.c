@@ -26,7 +26,6 @@
 /* tcpdump's and Wireshark's greatest: longer records are refused by libpcap. */
 #define SNAPLEN_WHOLE 262144
 #define SNAPLEN_CUT 65535
-#define LINKTYPE_ETHERNET 1
 
 static const struct {
 	const char *name, *kind, *interface;
@@ -47,10 +46,8 @@ uint64_t capture_now(void)
 
 /* --- packets --- */
 
-/* The flow of an ICMP error is that of the packet it quotes. */
-static bool quoted_endpoints(const uint8_t *frame, size_t len, const struct shape *s,
-			     struct shape *inner, struct endpoint *from,
-			     struct endpoint *to)
+bool capture_quoted(const uint8_t *frame, size_t len, const struct shape *s,
+		    struct shape *inner, struct endpoint *from, struct endpoint *to)
 {
 	size_t at = s->l4 + 8 - CUT_ETH_LEN;
 	uint8_t copy[CUT_ETH_LEN + 60 + 20];
@@ -96,7 +93,7 @@ static void identify(struct capture *c, const uint8_t *data, size_t len,
 	} else if (!p->from_child &&
 		   (shape->protocol == IPPROTO_ICMP ||
 		    shape->protocol == IPPROTO_ICMPV6) &&
-		   quoted_endpoints(data, len, shape, &inner, &from, &to)) {
+		   capture_quoted(data, len, shape, &inner, &from, &to)) {
 		p->quoted = true;
 		p->protocol = inner.protocol;
 		p->child = from;
@@ -198,6 +195,8 @@ static void open_flow(struct capture *c, struct known_flow *f,
 		      const struct endpoint *local, const struct endpoint *peer)
 {
 	flows_set_phase(c->flows, f, FLOW_IS_OPEN);
+	if (c->wire)
+		wire_owner(c->wire, f->protocol, local, peer, f->pid);
 	if (c->views[VIEW_EGRESS].file)
 		egress_open(c, f, local, peer);
 }
@@ -217,6 +216,9 @@ static void on_start(struct capture *c, const struct event *ev)
 	if (!f)
 		return;
 	capture_introduce(c, ev, f);
+	if (c->wire && ev->protocol != IPPROTO_UDP)
+		wire_echo(c->wire, ev->protocol, ev->flow_start.local.port,
+			  &ev->flow_start.peer.addr);
 	open_flow(c, f, &ev->flow_start.local, &ev->flow_start.peer);
 }
 
@@ -427,7 +429,8 @@ static int start_view(struct capture *c, enum capture_view view, struct error *e
 {
 	const struct capture_setup *s = c->setup;
 	struct view *v = &c->views[view];
-	const char *interface = views[view].interface;
+	bool wire = view == VIEW_WIRE;
+	const char *interface = wire ? wire_device(c->wire) : views[view].interface;
 	char command[PCAPNG_TEXT_MAX], os[512], description[256];
 	struct utsname u = { 0 };
 	struct capfile_setup w = {
@@ -445,10 +448,14 @@ static int start_view(struct capture *c, enum capture_view view, struct error *e
 		 "childflow view=%s backend=%s kind=%s interface=%s", views[view].name,
 		 s->backend, views[view].kind, interface);
 	v->capture = c;
-	v->snaplen = s->snaplen ? s->snaplen : s->whole ? SNAPLEN_WHOLE : SNAPLEN_CUT;
+	v->snaplen = s->snaplen	      ? s->snaplen :
+		     s->whole || wire ? SNAPLEN_WHOLE :
+					SNAPLEN_CUT;
 	w.section = (struct pcapng_section){ s->application, os, command };
-	w.interface = (struct pcapng_interface){ LINKTYPE_ETHERNET, v->snaplen, interface,
-						 description, s->filter };
+	w.interface = (struct pcapng_interface){ wire ? wire_linktype(c->wire) :
+							CAPTURE_LINKTYPE_ETHERNET,
+						 v->snaplen, interface, description,
+						 s->filter };
 	v->file = capfile_new(&w, steal_fd(&v->fd), err);
 	if (!v->file)
 		return error_wrap(err, "--capture");
@@ -465,15 +472,30 @@ int capture_start(struct capture *c, const struct capture_deps *deps, struct err
 	c->flows = flows_new(forget, c);
 	if (!c->flows)
 		return error_set(err, ENOMEM, "capture packets");
+	if (c->setup->views[VIEW_WIRE]) {
+		c->wire = wire_new(c, err);
+		if (!c->wire) {
+			error_wrap(err, "--capture-point wire-egress");
+			return error_because(err, ERROR_CAPTURE);
+		}
+	}
 	for (size_t i = 0; i < VIEW_COUNT; i++) {
 		if (c->setup->views[i] && start_view(c, i, err) < 0)
 			return -1;
 	}
 	deps->events->wants_process = true;
-	deps->events->wants_local = c->setup->views[VIEW_EGRESS] ||
+	deps->events->wants_local = !c->setup->views[VIEW_CHILD] ||
+				    c->setup->views[VIEW_EGRESS] ||
 				    deps->events->wants_local;
 	event_sink_add(deps->events, &c->sink);
+	if (c->wire && wire_start(c->wire))
+		return error_set(err, ENOMEM, "watch %s", wire_device(c->wire));
 	return 0;
+}
+
+struct sock_watch *capture_sock_watch(struct capture *c)
+{
+	return c->wire ? wire_watch(c->wire) : NULL;
 }
 
 struct frame_tap *capture_tap(struct capture *c)
@@ -499,6 +521,8 @@ void capture_keys(struct capture *c, int fd)
 void capture_close(struct capture *c, unsigned patience_ms)
 {
 	unlock_close(c);
+	if (c->wire)
+		capfile_lost(c->views[VIEW_WIRE].file, wire_close(c->wire));
 	for (size_t i = 0; i < VIEW_COUNT; i++) {
 		struct view *v = &c->views[i];
 		struct capfile_stats stats;
@@ -520,6 +544,8 @@ void capture_free(struct capture *c)
 	if (c->flows)
 		flows_free(c->flows);
 	cleanup_fd_fn(&c->keys_fd);
+	if (c->wire)
+		wire_free(c->wire);
 	for (size_t i = 0; i < VIEW_COUNT; i++) {
 		if (c->views[i].file)
 			capfile_free(c->views[i].file);

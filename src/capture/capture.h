@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/frame.h"
+#include "base/sockwatch.h"
 #include "event/event.h"
 
 /* From where the packets are seen. */
@@ -58,6 +59,8 @@ struct capture_deps {
 
 /* In the engine, before it is confined: writes the files' headers and listens to events. */
 int capture_start(struct capture *c, const struct capture_deps *deps, struct error *err);
+/* What our sockets are to be told to; NULL when nothing depends on it. */
+struct sock_watch *capture_sock_watch(struct capture *c);
 /* To be added to the link. */
 struct frame_tap *capture_tap(struct capture *c);
 /* The answer to rotate(); fd becomes the capture's, -1: there is none. */

@@ -17,6 +17,7 @@ childflow_lib_sources += \
 	src/capture/pcapng.h \
 	src/capture/told.c \
 	src/capture/unlock.c \
+	src/capture/wire.c \
 	src/capture/capfile.c \
 	src/capture/capfile.h \
 	$(NULL)

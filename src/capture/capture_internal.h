@@ -13,6 +13,11 @@
 
 static_assert(FLOW_VIEWS == VIEW_COUNT, "of each view");
 
+#define CAPTURE_LINKTYPE_ETHERNET 1
+#define CAPTURE_LINKTYPE_RAW 101
+
+struct wire;
+
 struct view {
 	struct capture *capture;
 	struct capfile *file; /* NULL: not asked for */
@@ -39,6 +44,7 @@ struct capture {
 	struct view views[VIEW_COUNT];
 	struct filter *filter; /* or NULL */
 	struct known_flows *flows;
+	struct wire *wire; /* or NULL */
 	struct passing passing;
 	struct list held; /* packets of flows that are PENDING, the oldest first */
 	size_t held_bytes;
@@ -82,6 +88,26 @@ void unlock_watch(struct capture *c, const uint8_t *data, size_t len,
 void unlock_read(struct capture *c);
 void unlock_forget(struct capture *c, struct known_flow *f);
 void unlock_close(struct capture *c);
+
+/* The flow of an ICMP error is that of the packet it quotes. */
+bool capture_quoted(const uint8_t *frame, size_t len, const struct shape *s,
+		    struct shape *inner, struct endpoint *from, struct endpoint *to);
+
+/* The host's interface. NULL and err, as without rights. */
+struct wire *wire_new(struct capture *c, struct error *err);
+const char *wire_device(const struct wire *w);
+uint16_t wire_linktype(const struct wire *w);
+/* Packets come when the loop runs. 0 or -errno. */
+int wire_start(struct wire *w);
+struct sock_watch *wire_watch(struct wire *w);
+/* Whose the socket is, as far as that is known by now. */
+void wire_owner(struct wire *w, uint8_t protocol, const struct endpoint *local,
+		const struct endpoint *peer, pid_t pid);
+/* An echo with that identifier goes to that peer. */
+void wire_echo(struct wire *w, uint8_t protocol, uint16_t id, const struct addr *peer);
+/* Reads what has passed. Returns how many packets the kernel had no room for. */
+uint64_t wire_close(struct wire *w);
+void wire_free(struct wire *w);
 
 /* To all files, once: addresses of an answer, a process. */
 void capture_learn_names(struct capture *c, const struct event *ev);

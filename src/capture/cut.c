@@ -116,6 +116,19 @@ void cut_checksums(uint8_t *frame, size_t len, const struct shape *s)
 	l4_checksum(frame, len, s);
 }
 
+void cut_complete(uint8_t *frame, size_t len, const struct shape *s)
+{
+	size_t at = s->l4 + (s->protocol == IPPROTO_TCP ? 16 : 6);
+	uint16_t sum, pseudo;
+
+	if (s->protocol != IPPROTO_TCP && s->protocol != IPPROTO_UDP)
+		return;
+	memcpy(&sum, frame + at, 2);
+	pseudo = cut_fold(pseudo_sum(frame, s, len - s->l4));
+	if (sum == pseudo)
+		l4_checksum(frame, len, s);
+}
+
 /* --- shapes --- */
 
 static bool header_is_there(const uint8_t *frame, size_t len, struct shape *s)

@@ -37,6 +37,10 @@ void cut_frame(const struct frame *frame, bool cut, cut_fn fn, void *ctx);
 uint64_t cut_sum(const uint8_t *data, size_t len, uint64_t sum);
 uint16_t cut_fold(uint64_t sum);
 
+/* Fills in a transport checksum that a device was to fill in: one that is the sum of the
+ * pseudo-header only. */
+void cut_complete(uint8_t *frame, size_t len, const struct shape *s);
+
 /* Writes the checksums of IP header and of TCP, UDP or ICMP anew. */
 void cut_checksums(uint8_t *frame, size_t len, const struct shape *s);
 

@@ -45,6 +45,10 @@ struct known_flow {
 	unsigned holds[FLOW_VIEWS]; /* of the files, for its keys */
 	bool has_socket;	    /* local and peer are valid */
 	struct list held;	    /* packets that wait for it */
+	/* Of a socket, for wire.c. closed_ns 0: it is open. */
+	uint64_t opened_ns, closed_ns;
+	uint32_t isn; /* of its SYN, as on the wire */
+	bool has_isn;
 	unsigned held_count;
 };
 

@@ -168,7 +168,12 @@ static int prepare_capture(struct engine *e, struct error *err)
 	};
 
 	e->capture = e->setup->capture;
-	return e->capture ? capture_start(e->capture, &deps, err) : 0;
+	if (!e->capture)
+		return 0;
+	if (capture_start(e->capture, &deps, err) < 0)
+		return -1;
+	e->socks.watch = capture_sock_watch(e->capture);
+	return 0;
 }
 
 static int send_questions(void *ctx, const struct owner_question *list, size_t count)
@@ -203,6 +208,7 @@ static int prepare_dns(struct engine *e, struct error *err)
 	if (!e->resolver)
 		return -1;
 	resolver_set_servers(e->resolver, s->resolvers, s->resolver_count);
+	resolver_set_watch(e->resolver, e->socks.watch);
 	e->dns = nameserver_new(&(struct nameserver_deps){
 		.loop = &e->loop,
 		.events = &e->events,
@@ -248,6 +254,7 @@ int engine_prepare(struct engine *e, struct error *err)
 							       .guard = &e->guard,
 							       .dns = e->dns,
 							       .who = e->who,
+							       .watch = e->socks.watch,
 							       .poller = &e->poller,
 							       .capacity = room / 4 }) :
 			 NULL;

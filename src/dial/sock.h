@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/neterror.h"
 #include "base/poller.h"
+#include "base/sockwatch.h"
 
 /* The sockets of one loop; the caller owns it. */
 struct sock_set {
@@ -18,6 +19,7 @@ struct sock_set {
 	uv_timer_t timer;    /* looks after them */
 	/* While a probe's dial_fn is told of a failure: the router's message about it. */
 	const struct neterror *why;
+	struct sock_watch *watch; /* or NULL */
 };
 
 void sock_set_init(struct sock_set *set, uv_loop_t *loop, struct poller *poller);

@@ -78,6 +78,7 @@ struct sock {
 };
 
 struct resolver {
+	struct sock_watch *watch; /* or NULL */
 	uv_loop_t *loop;
 	uv_timer_t tick;
 	struct endpoint servers[RESOLVER_SERVERS_MAX];
@@ -194,14 +195,19 @@ static void on_sock_state(void *ctx, ares_socket_t fd, int readable, int writabl
 {
 	struct lane *lane = ctx;
 	struct sock **slot = &lane->socks[lane->socks[0] && lane->socks[0]->fd != fd];
+	struct sock_watch *watch = lane->r->watch;
 	struct sock *s = *slot;
 
 	if (!readable && !writable) {
+		if (s && watch)
+			watch->closing(watch, fd);
 		if (s)
 			uv_close((uv_handle_t *)&s->poll, on_sock_closed);
 		*slot = NULL;
 		return;
 	}
+	if (!s && watch)
+		watch->opened(watch, fd, &lane->server);
 	if (!s)
 		s = sock_open(lane, slot, fd);
 	if (s)
@@ -534,6 +540,11 @@ void resolver_set_servers(struct resolver *r, const struct endpoint *servers, si
 	r->n_servers = MIN(n, RESOLVER_SERVERS_MAX);
 	for (size_t i = 0; i < r->n_servers; i++)
 		r->servers[i] = servers[i];
+}
+
+void resolver_set_watch(struct resolver *r, struct sock_watch *watch)
+{
+	r->watch = watch;
 }
 
 bool resolver_first_server(const struct resolver *r, struct endpoint *out)

@@ -12,6 +12,7 @@
 
 #include "base/addr.h"
 #include "base/error.h"
+#include "base/sockwatch.h"
 #include "dns/msg.h"
 
 #define RESOLVER_SERVERS_MAX 3	  /* as many as glibc uses (MAXNS in resolv.h) */
@@ -32,6 +33,9 @@ struct resolver *resolver_new(uv_loop_t *loop, struct error *err);
 /* Replaces the list, in order of preference; the first RESOLVER_SERVERS_MAX count. What is
  * under way goes on with the servers it has been sent to. */
 void resolver_set_servers(struct resolver *r, const struct endpoint *servers, size_t n);
+
+/* Its sockets are told of. */
+void resolver_set_watch(struct resolver *r, struct sock_watch *watch);
 
 /* The one that is asked first. False when there is none. */
 bool resolver_first_server(const struct resolver *r, struct endpoint *out);

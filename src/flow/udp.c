@@ -119,19 +119,24 @@ static void emit(const struct udp_flow *f, struct event ev)
 	event_emit(guard->events, &ev);
 }
 
+/* It would get its port with the first datagram; a second bind() is none. */
+static void take_port(int fd, bool v4)
+{
+	struct sockaddr_storage any = { .ss_family = v4 ? AF_INET : AF_INET6 };
+
+	bind(fd, (struct sockaddr *)&any, sizeof(any));
+}
+
 /* The host's socket; whom it reaches is the flow's peer. */
 static void tell_start(const struct udp_flow *f)
 {
 	struct event ev = { .kind = EVENT_FLOW_START };
-	struct sockaddr_storage sa = { .ss_family = addr_is_v4(&f->peer.addr) ?
-							    AF_INET :
-							    AF_INET6 };
+	struct sockaddr_storage sa = { 0 };
 	socklen_t len = sizeof(sa);
 	int fd = f->session->sock.fd;
 
 	if (f->session->table->deps.guard->events->wants_local) {
-		/* It would get its port with the first datagram; a second bind() is none. */
-		bind(fd, (struct sockaddr *)&sa, sizeof(sa));
+		take_port(fd, addr_is_v4(&f->peer.addr));
 		if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
 			sa.ss_family = AF_UNSPEC;
 		endpoint_from_sockaddr((struct sockaddr *)&sa, &ev.flow_start.local);
@@ -285,6 +290,8 @@ static void session_close(struct session *s)
 		free(s);
 		return;
 	}
+	if (s->table->deps.watch)
+		s->table->deps.watch->closing(s->table->deps.watch, s->sock.fd);
 	close(s->sock.fd);
 	s->table->socket_count--;
 	poller_retire(s->table->deps.poller, &s->source, s);
@@ -295,6 +302,14 @@ static void session_settle(struct session *s)
 {
 	if (list_empty(&s->flows) && !s->questions.count)
 		session_close(s);
+}
+
+static void tell_watch(struct sock_watch *watch, int fd, bool v4)
+{
+	if (!watch)
+		return;
+	take_port(fd, v4);
+	watch->opened(watch, fd, NULL);
 }
 
 static int session_open(struct session *s)
@@ -317,6 +332,7 @@ static int session_open(struct session *s)
 	r = poller_add(s->table->deps.poller, &s->source, fd);
 	if (r)
 		return r;
+	tell_watch(s->table->deps.watch, fd, v4);
 	s->sock.fd = steal_fd(&fd);
 	s->table->socket_count++;
 	return 0;

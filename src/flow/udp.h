@@ -6,6 +6,7 @@
 
 #include "base/dgram.h"
 #include "base/poller.h"
+#include "base/sockwatch.h"
 #include "flow/dns.h"
 #include "flow/guard.h"
 
@@ -17,7 +18,8 @@ struct sessions_deps {
 	struct nameserver *dns;
 	struct who *who; /* or NULL */
 	struct poller *poller;
-	size_t capacity; /* sockets at a time */
+	struct sock_watch *watch; /* or NULL */
+	size_t capacity;	  /* sockets at a time */
 };
 
 /* NULL without memory. */

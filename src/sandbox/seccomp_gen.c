@@ -178,8 +178,9 @@ static void allow_sockets(void)
 
 static void allow_descriptors(void)
 {
-	static const unsigned long ioctls[] = { FIONBIO, FIOCLEX, FIONREAD, TIOCOUTQ,
-						TUNSETOFFLOAD };
+	/* SIOCGIFFLAGS: libpcap asks whether an interface that is gone is only down. */
+	static const unsigned long ioctls[] = { FIONBIO,  FIOCLEX,	 FIONREAD,
+						TIOCOUTQ, TUNSETOFFLOAD, SIOCGIFFLAGS };
 	static const int fcntls[] = { F_GETFD, F_SETFD, F_GETFL, F_SETFL,
 				      F_DUPFD_CLOEXEC };
 

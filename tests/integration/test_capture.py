@@ -493,3 +493,54 @@ def test_two_programs(lab, sandbox, file):
     syns = [p for p in pcapng.packets(pcapng.check(file)) if p.parsed().is_syn_to(WEB[4])]
     assert ["curl" in syns[0].comments()[0], "busybox" in syns[1].comments()[0]] == [True, True]
     assert syns[0].pid != syns[1].pid
+
+
+# --- the host's interface ---
+
+
+def test_wire(lab, sandbox, who, family, file):
+    """As root: what the link's other end has seen of this run, to the packet, and of no other."""
+    if who == "user":
+        seen = sandbox("echo", "never", options=["-c", file, "-C", "wire-egress"])
+        assert (seen.status, seen.out) == (125, "")
+        assert "wire-egress" in seen.err and "CAP_NET_RAW" in seen.err
+        return
+    other = lab.start(["sh", "-c", "while curl -sS http://v4.example.net/page; do :; done"],
+                      stdout=subprocess.DEVNULL)
+    mark = lab.wire.mark()
+    seen = sandbox("sh", "-c", "curl -sS http://www.example.net/hello; "
+                   f"ping -n -c 1 {WEB[family]}; curl -sS http://{url_host(WEB[family])}:9/",
+                   options=["-c", file, "-C", "wire-egress"])
+    wire = lab.wire.since(mark)
+    other.kill()
+    other.communicate()
+    assert "hello" in seen.out and "1 received" in seen.out, seen
+    blocks = pcapng.check(file)
+    assert blocks[1].option(2) == b"eth0"
+    assert blocks[1].option(3) == (b"childflow view=wire-egress backend=rootless-internal "
+                                   b"kind=wire interface=eth0")
+    assert blocks[-1].number(5) == 0
+    packets = [p.parsed() for p in pcapng.packets(blocks)]
+    # Our SYNs are there, those of the other program not.
+    syns = {p.source_port for p in packets if p.flags & 0x12 == 0x02 and p.protocol == 6}
+    on_link = {p.source_port for p in wire if p.flags & 0x12 == 0x02 and p.protocol == 6}
+    assert len(syns) == 2 and syns < on_link
+    assert any(p.protocol == 17 and p.target_port == 53 for p in packets)
+    assert any(p.protocol == 17 and p.source_port == 53 for p in packets)
+    echoes = [p for p in packets if p.protocol in (1, 58)]
+    assert len(echoes) == 2
+    data = pcapng.stream(blocks, 80, False)
+    assert data.endswith(b"hello from the internet\n")
+    ours = {p.source_port for p in packets if p.source in (HOST4, HOST6) and p.protocol == 6}
+    assert ours == syns
+
+
+def test_wire_of_a_long_transfer(sandbox, who, file):
+    if who == "user":
+        return
+    seen = sandbox.client("download", WEB[4], SOURCE, 64 * MIB,
+                          options=["-c", file, "-C", "wire-egress"])
+    assert seen.status == 0 and seen.err == "", seen
+    blocks = pcapng.check(file)
+    data = pcapng.stream(blocks, SOURCE, False)
+    assert hashlib.sha256(data).hexdigest() == pattern.digest(64 * MIB)
