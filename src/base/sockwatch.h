@@ -4,7 +4,6 @@
 
 #include "base/addr.h"
 
-/* NULL where nobody watches. */
 struct sock_watch {
 	/* It has its local address. `peer`: of TCP, to which it is connecting; else nothing
 	 * has been sent yet, and it is NULL. */
@@ -12,5 +11,19 @@ struct sock_watch {
 	/* Of sockets that aren't TCP: its port may be another's from now on. */
 	void (*closing)(struct sock_watch *w, int fd);
 };
+
+/* w is NULL where nobody watches. */
+static inline void sock_watch_opened(struct sock_watch *w, int fd,
+				     const struct endpoint *peer)
+{
+	if (w)
+		w->opened(w, fd, peer);
+}
+
+static inline void sock_watch_closing(struct sock_watch *w, int fd)
+{
+	if (w)
+		w->closing(w, fd);
+}
 
 #endif

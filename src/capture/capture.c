@@ -101,6 +101,9 @@ static void identify(struct capture *c, const uint8_t *data, size_t len,
 	}
 	if (!p->protocol)
 		return;
+	/* Events tell the identifier of an echo as the child's port. */
+	if (p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP)
+		p->remote.port = 0;
 	p->flow = flows_find(c->flows, p->protocol, &p->child, &p->remote);
 	if (!begins(p, data, shape))
 		return;
@@ -162,32 +165,12 @@ static void on_frame(struct frame_tap *tap, const struct frame *frame)
 
 /* --- what events tell --- */
 
-/* Is it the packet that passes just now that the event speaks of? Events of echoes don't
- * tell their identifier. */
-static bool has_passed(const struct capture *c, const struct event *ev)
-{
-	const struct passing *p = &c->passing;
-
-	if (!p->protocol || p->protocol != ev->protocol || p->quoted)
-		return false;
-	if (p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP)
-		return addr_eq(&p->child.addr, &ev->child.addr) &&
-		       addr_eq(&p->remote.addr, &ev->remote.addr);
-	return endpoint_eq(&p->child, &ev->child) && endpoint_eq(&p->remote, &ev->remote);
-}
-
 static struct known_flow *flow_of(struct capture *c, const struct event *ev)
 {
-	bool now = has_passed(c, ev);
-	const struct endpoint *child = now ? &c->passing.child : &ev->child;
-	const struct endpoint *remote = now ? &c->passing.remote : &ev->remote;
-	struct known_flow *f = flows_find(c->flows, ev->protocol, child, remote);
+	struct known_flow *f = flows_find(c->flows, ev->protocol, &ev->child,
+					  &ev->remote);
 
-	if (!f)
-		f = flows_add(c->flows, ev->protocol, child, remote);
-	if (f && now)
-		c->passing.flow = f;
-	return f;
+	return f ? f : flows_add(c->flows, ev->protocol, &ev->child, &ev->remote);
 }
 
 /* It has a socket. */

@@ -430,8 +430,7 @@ static struct dial_result start(struct sock_set *set, const struct endpoint *to,
 	r = connect(fd, (struct sockaddr *)&sa, len);
 	if (r < 0 && errno != EINPROGRESS)
 		goto fail_socket;
-	if (set->watch)
-		set->watch->opened(set->watch, fd, to);
+	sock_watch_opened(set->watch, fd, to);
 	s->source.on_ready = on_ready;
 	errno = -poller_add(set->poller, &s->source, fd);
 	if (errno)

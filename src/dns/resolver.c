@@ -186,6 +186,7 @@ static struct sock *sock_open(struct lane *lane, struct sock **slot, int fd)
 	s->lane = lane;
 	s->fd = fd;
 	lane->r->handles++;
+	sock_watch_opened(lane->r->watch, fd, &lane->server);
 	return *slot = s;
 }
 
@@ -195,19 +196,15 @@ static void on_sock_state(void *ctx, ares_socket_t fd, int readable, int writabl
 {
 	struct lane *lane = ctx;
 	struct sock **slot = &lane->socks[lane->socks[0] && lane->socks[0]->fd != fd];
-	struct sock_watch *watch = lane->r->watch;
 	struct sock *s = *slot;
 
 	if (!readable && !writable) {
-		if (s && watch)
-			watch->closing(watch, fd);
+		sock_watch_closing(lane->r->watch, fd);
 		if (s)
 			uv_close((uv_handle_t *)&s->poll, on_sock_closed);
 		*slot = NULL;
 		return;
 	}
-	if (!s && watch)
-		watch->opened(watch, fd, &lane->server);
 	if (!s)
 		s = sock_open(lane, slot, fd);
 	if (s)

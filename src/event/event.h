@@ -66,7 +66,8 @@ struct event {
 	uint64_t time_ns; /* since 1970, CLOCK_REALTIME; event_emit() fills it in */
 	uint64_t flow_id; /* 0 when the event belongs to none */
 	uint8_t protocol; /* IPPROTO_… of the child's packets; a question's, too */
-	struct endpoint child, remote; /* as the child has addressed it */
+	/* As the child has addressed it; of an ICMP query, child.port is the identifier. */
+	struct endpoint child, remote;
 	const char *name; /* what a synthetic remote address stands for, or NULL */
 	const char *const *names; /* known for the remote address, the oldest first */
 	size_t name_count;

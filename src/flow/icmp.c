@@ -126,8 +126,10 @@ static void emit(const struct echo_flow *f, struct event ev)
 
 static void tell_start(const struct echo_flow *f)
 {
-	emit(f, (struct event){ .kind = EVENT_FLOW_START,
-				.flow_start = { { .port = f->asker->wire_id }, { f->peer } } });
+	struct event ev = { EVENT_FLOW_START, .flow_start.peer = { f->peer } };
+
+	ev.flow_start.local.port = f->asker->wire_id;
+	emit(f, ev);
 }
 
 /* Its own socket's, or that of the raw one. */
@@ -407,12 +409,12 @@ static bool admit(const struct echoes *t, struct echo_near *near,
 	struct inquiry q = { .target = { .protocol = protocol_of(&query->peer),
 					 .to = { .addr = query->peer } } };
 
-	if (guard_admits(t->deps.guard, &child, 0, &q))
-		return true;
+	bool may = guard_admits(t->deps.guard, &child, 0, &q);
+
 	/* RFC 1122 3.2.2: no ICMP error about a datagram to many. */
-	if (q.verdict.reason != REASON_MULTICAST)
+	if (!may && q.verdict.reason != REASON_MULTICAST)
 		refuse(near, query, EACCES);
-	return false;
+	return may;
 }
 
 static struct echo_flow *begin(struct echoes *t, struct echo_near *near, struct asker *a,

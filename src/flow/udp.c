@@ -290,8 +290,7 @@ static void session_close(struct session *s)
 		free(s);
 		return;
 	}
-	if (s->table->deps.watch)
-		s->table->deps.watch->closing(s->table->deps.watch, s->sock.fd);
+	sock_watch_closing(s->table->deps.watch, s->sock.fd);
 	close(s->sock.fd);
 	s->table->socket_count--;
 	poller_retire(s->table->deps.poller, &s->source, s);
@@ -309,7 +308,7 @@ static void tell_watch(struct sock_watch *watch, int fd, bool v4)
 	if (!watch)
 		return;
 	take_port(fd, v4);
-	watch->opened(watch, fd, NULL);
+	sock_watch_opened(watch, fd, NULL);
 }
 
 static int session_open(struct session *s)
