@@ -22,6 +22,7 @@ struct owner_answer {
 	char comm[OWNER_COMM_MAX];
 	char exe[OWNER_EXE_MAX]; /* "": not known */
 	bool last;		 /* of the batch: what has not been told is not known */
+	bool cut;		 /* the search took too long; another one goes on */
 	uint64_t cost_ns;	 /* CPU time the search took; of the last one */
 };
 

@@ -17,6 +17,7 @@ struct stream {
 	struct channel *ch;
 	struct nameserver_client who;
 	struct who_ask asker;
+	bool waits; /* for who asks; nothing is read meanwhile */
 	uv_timer_t idle;
 	struct list asks;
 	size_t ask_count, got;
@@ -130,6 +131,9 @@ static size_t on_data(void *ctx, const struct iovec *iov, int n, struct buf *own
 
 	(void)owner;
 	touch(s);
+	s->blocked = s->waits;
+	if (s->waits)
+		return 0;
 	for (int i = 0; i < n; i++) {
 		const uint8_t *data = iov[i].iov_base;
 		size_t left = iov[i].iov_len;
@@ -180,6 +184,17 @@ static const struct channel_up stream_up = {
 	.on_closed = on_closed,
 };
 
+static void on_known(struct who_ask *asker)
+{
+	struct stream *s = container_of(asker, struct stream, asker);
+
+	s->waits = false;
+	if (!s->blocked)
+		return;
+	s->blocked = false;
+	s->ch->ops->recv(s->ch);
+}
+
 void streams_init(struct streams *t, const struct nameserver_deps *deps,
 		  struct nameserver *svc)
 {
@@ -203,8 +218,8 @@ void streams_accept(struct streams *t, struct channel *near, const struct endpoi
 		.protocol = IPPROTO_TCP, .child = *child, .to = *to, .who = &s->asker
 	};
 	s->asker = (struct who_ask){ 0 };
-	who_ask(t->attribution, &s->asker, &(struct who_key){ IPPROTO_TCP, *child, *to },
-		NULL);
+	s->waits = who_ask(t->attribution, &s->asker,
+			   &(struct who_key){ IPPROTO_TCP, *child, *to }, on_known);
 	list_init(&s->asks);
 	s->ask_count = s->got = 0;
 	s->eof = s->closed = s->blocked = false;

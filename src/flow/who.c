@@ -34,6 +34,7 @@
 
 #define WAIT_MS 50
 #define TICK_MS 2
+#define TRIES 8 /* of one question, when searches take too long */
 #define SHARE_PERCENT 2
 #define BATCH_NS 15000 /* to send and to wake up, here and there */
 #define SAVED_MAX_NS INT64_C(20000000)
@@ -286,13 +287,16 @@ static size_t take_batch(struct who *w, struct who_ask **batch, uint32_t *inodes
 
 /* --- batches --- */
 
-static void settle_sent(struct who *w)
+/* What is left of the batch is not known; if the search was cut short, not yet. */
+static void settle_sent(struct who *w, bool cut)
 {
 	for (size_t i = 0; i < OWNER_BATCH; i++) {
 		struct who_ask *a = w->sent[i];
 
 		w->sent[i] = NULL;
-		if (a)
+		if (a && cut && ++a->tries < TRIES)
+			list_add_tail(&w->pending, &a->pending);
+		else if (a)
 			settle(a);
 	}
 	w->under_way = false;
@@ -327,7 +331,7 @@ void who_flush(struct who *w)
 	}
 	w->under_way = true;
 	if (!asked || w->deps.send(w->deps.ctx, questions, asked) < 0)
-		settle_sent(w);
+		settle_sent(w, false);
 	w->saved_ns -= cpu_ns() - begin_ns;
 }
 
@@ -349,7 +353,7 @@ void who_answer(struct who *w, const struct owner_answer *answer)
 	if (!answer->last)
 		return;
 	w->saved_ns -= answer->cost_ns + BATCH_NS;
-	settle_sent(w);
+	settle_sent(w, answer->cut);
 }
 
 /* --- life --- */

@@ -22,6 +22,7 @@ struct who_ask {
 	struct list pending, waiting;
 	struct who_key key;
 	struct who_person *person;
+	int tries;
 	uint64_t until_ms;
 	void (*on_known)(struct who_ask *ask);
 };

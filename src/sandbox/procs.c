@@ -8,16 +8,15 @@
  *   1. sockets that were seen when another one was looked for, where they were seen;
  *   2. processes that were found lately, at the descriptors where they were found;
  *   3. the same ones, all their descriptors;
- *   4. processes that are new since the last look at /proc, the newest first;
+ *   4. processes that are new since the last look at /proc, the highest number first;
  *   5. those that have not as many descriptors as before (since Linux 6.2 that is the size of
  *      the directory);
- *   6. all others of the tree, the newest first;
+ *   6. all others of the tree;
  *   7. at most once a second: /proc is read anew, for a number may have been used again.
  *
  * All but the first two are hints where to look: whoever is named has the socket now.
  *
- * The tree is init's descendants; orphans are init's children. A process is looked at for its
- * parent once. DEADLINE_MS ends every search: what is not found then is unknown.
+ * The tree is init's descendants (proctree.c). DEADLINE_MS ends every search: what is not found then is unknown.
  *
  * A descriptor may have come by fork(2), and then several processes have it. In a small tree
  * all are looked at, else the finder's ancestors are, who have it under the same number. It is
@@ -40,22 +39,16 @@
 
 #include "base/util.h"
 #include "sandbox/procs_read.h"
+#include "sandbox/proctree.h"
 
 #define DEADLINE_MS 40
-#define THOROUGH_EVERY_MS 1000
+#define REREAD_EVERY_MS 1000
 #define RECENT 8
 #define HINTS 64
 #define NEXT_FDS 8
 #define SMALL_TREE 64
 #define HOLDERS 8
-#define DEPTH_MAX 64
 #define SIGHTS 4096
-
-struct seen {
-	pid_t pid, parent;
-	bool is_new;   /* since the listing before */
-	long fd_count; /* when it was looked at last; 0: it wasn't */
-};
 
 /* Where a socket was seen. */
 struct sight {
@@ -73,12 +66,11 @@ struct recent {
 };
 
 struct procs {
-	pid_t init;
-	struct sight sights[SIGHTS]; /* by inode */
-	struct seen *seen;	     /* by pid */
-	size_t count;
+	struct proctree tree;
+	struct sight sights[SIGHTS];  /* by inode */
 	struct recent recent[RECENT]; /* the latest first; pid 0: none */
-	int64_t thorough_ms;	      /* when that was done last */
+	size_t rest_at;		      /* in the tree: where scan_rest() goes on */
+	int64_t reread_ms;	      /* when that was done last */
 };
 
 struct holder {
@@ -232,110 +224,65 @@ static bool is_recent(const struct procs *p, pid_t pid)
 
 /* --- the tree --- */
 
-static struct seen *find_seen(struct seen *list, size_t count, pid_t pid)
+static void scan_entry(struct search *s, struct proctree_entry *e)
 {
-	size_t low = 0, high = count;
+	e->fd_count = procs_fd_count(e->pid);
+	if (e->fd_count < 0)
+		proctree_gone(&s->procs->tree, e);
+	else
+		scan(s, e->pid);
+}
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
+static bool wants_scan(const struct search *s, const struct proctree_entry *e)
+{
+	return e->ours && !e->gone && !is_recent(s->procs, e->pid);
+}
 
-		if (list[middle].pid < pid)
-			low = middle + 1;
-		else
-			high = middle;
+static void scan_new(struct search *s)
+{
+	struct proctree *t = &s->procs->tree;
+
+	for (size_t i = t->count; i-- > 0 && s->left && !over(s);) {
+		if (t->list[i].is_new && wants_scan(s, &t->list[i]))
+			scan_entry(s, &t->list[i]);
 	}
-	return low < count && list[low].pid == pid ? &list[low] : NULL;
 }
 
-static bool is_ours(const struct procs *p, const struct seen *s)
-{
-	for (int depth = 0; s && depth < DEPTH_MAX; depth++) {
-		if (s->parent == p->init)
-			return true;
-		if (s->parent <= 1)
-			return false;
-		s = find_seen(p->seen, p->count, s->parent);
-	}
-	return false;
-}
-
-/* Reads /proc. With `thorough` nothing that was known counts. */
-static void refresh(struct procs *p, bool thorough)
-{
-	size_t count;
-	pid_t *pids = procs_list(&count);
-	struct seen *now = pids ? calloc(count + 1, sizeof(*now)) : NULL;
-
-	for (size_t i = 0; now && i < count; i++) {
-		struct seen *old = find_seen(p->seen, p->count, pids[i]);
-
-		now[i].pid = pids[i];
-		now[i].is_new = !old;
-		now[i].fd_count = old ? old->fd_count : 0;
-		if (old && !thorough)
-			now[i].parent = old->parent;
-		/* Numbers grow, until they begin again: then a thorough look finds it. */
-		else if (thorough || pids[i] > p->init)
-			now[i].parent = procs_parent(pids[i]);
-	}
-	free(pids);
-	if (!now)
-		return;
-	free(p->seen);
-	p->seen = now;
-	p->count = count;
-}
-
-static size_t tree_size(const struct procs *p)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < p->count && n <= SMALL_TREE; i++)
-		n += is_ours(p, &p->seen[i]);
-	return n;
-}
-
-static void scan_seen(struct search *s, struct seen *seen)
-{
-	seen->fd_count = procs_fd_count(seen->pid);
-	scan(s, seen->pid);
-}
-
-/* Those that are new, or those that aren't. */
-static void scan_tree(struct search *s, bool is_new)
+/* Begins where the last one has ended: so that a search that is cut short gets on. */
+static void scan_rest(struct search *s)
 {
 	struct procs *p = s->procs;
+	struct proctree *t = &p->tree;
 
-	for (size_t i = p->count; i-- > 0 && s->left && !over(s);) {
-		struct seen *seen = &p->seen[i];
+	for (size_t i = 0; i < t->count && s->left && !over(s); i++) {
+		struct proctree_entry *e = &t->list[p->rest_at++ % t->count];
 
-		if (seen->is_new == is_new && !is_recent(p, seen->pid) &&
-		    is_ours(p, seen))
-			scan_seen(s, seen);
+		if (wants_scan(s, e))
+			scan_entry(s, e);
 	}
 }
 
 static void scan_changed(struct search *s)
 {
-	struct procs *p = s->procs;
+	struct proctree *t = &s->procs->tree;
 
-	for (size_t i = p->count; i-- > 0 && s->left && !over(s);) {
-		struct seen *seen = &p->seen[i];
+	for (size_t i = t->count; i-- > 0 && s->left && !over(s);) {
+		struct proctree_entry *e = &t->list[i];
 
-		if (!seen->is_new && is_ours(p, seen) &&
-		    procs_fd_count(seen->pid) != seen->fd_count)
-			scan_seen(s, seen);
+		if (e->ours && !e->gone && !e->is_new &&
+		    procs_fd_count(e->pid) != e->fd_count)
+			scan_entry(s, e);
 	}
 }
 
 /* Of a small tree: whoever has one of them, too. */
 static void scan_all(struct search *s)
 {
-	struct procs *p = s->procs;
+	struct proctree *t = &s->procs->tree;
 
-	for (size_t i = p->count; i-- > 0 && !over(s);) {
-		if (is_ours(p, &p->seen[i]))
-			scan_seen(s, &p->seen[i]);
+	for (size_t i = t->count; i-- > 0 && !over(s);) {
+		if (t->list[i].ours && !t->list[i].gone)
+			scan_entry(s, &t->list[i]);
 	}
 }
 
@@ -343,20 +290,19 @@ static void look_everywhere(struct search *s)
 {
 	struct procs *p = s->procs;
 
-	refresh(p, false);
-	if (tree_size(p) <= SMALL_TREE) {
+	proctree_grow(&p->tree);
+	if (p->tree.our_count <= SMALL_TREE) {
 		scan_all(s);
 	} else {
-		scan_tree(s, true);
+		scan_new(s);
 		scan_changed(s);
-		scan_tree(s, false);
+		scan_rest(s);
 	}
-	if (!s->left || over(s) || now_ms() - p->thorough_ms < THOROUGH_EVERY_MS)
+	if (!s->left || over(s) || now_ms() - p->reread_ms < REREAD_EVERY_MS)
 		return;
-	p->thorough_ms = now_ms();
-	refresh(p, true);
-	scan_tree(s, true);
-	scan_tree(s, false);
+	p->reread_ms = now_ms();
+	proctree_reread(&p->tree);
+	scan_new(s);
 }
 
 /* --- whose it is --- */
@@ -366,7 +312,7 @@ static void add_ancestors(struct search *s, size_t i)
 	struct holder h = s->holders[i][0];
 	pid_t pid = procs_parent(h.pid);
 
-	for (int depth = 0; pid > 1 && pid != s->procs->init && depth < HOLDERS;
+	for (int depth = 0; pid > 1 && pid != s->procs->tree.init && depth < HOLDERS;
 	     depth++, pid = procs_parent(pid)) {
 		int dir = procs_open_fds(pid);
 
@@ -420,9 +366,9 @@ static void start(struct search *s, struct procs *p,
 	for (size_t i = 0; i < s->count; i++) {
 		const struct owner_question *q = &questions[i];
 
-		s->inodes[i] = q->inode ?
-				       q->inode :
-				       procs_ping_socket(p->init, q->protocol, q->port);
+		s->inodes[i] = q->inode ? q->inode :
+					  procs_ping_socket(p->tree.init, q->protocol,
+							    q->port);
 		s->left += s->inodes[i] != 0;
 	}
 }
@@ -467,6 +413,7 @@ void procs_find(struct procs *p, const struct owner_question *questions, size_t 
 			procs_describe(&answer);
 		more = next_owner(owners, s.count, &next);
 		answer.last = !more;
+		answer.cut = s.left && over(&s);
 		answer.cost_ns = procs_cpu_ns() - begin_ns;
 		tell(ctx, &answer);
 		answer = next;
@@ -478,13 +425,13 @@ struct procs *procs_new(pid_t init)
 	struct procs *p = calloc(1, sizeof(*p));
 
 	if (p)
-		p->init = init;
+		proctree_init(&p->tree, init);
 	return p;
 }
 
 void procs_free(struct procs *p)
 {
 	if (p)
-		free(p->seen);
+		proctree_free(&p->tree);
 	free(p);
 }

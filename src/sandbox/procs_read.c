@@ -28,20 +28,27 @@ static size_t read_file(const char *path, char *out, size_t size)
 	return MAX(n, 0);
 }
 
-/* Tells each name of the directory that is a number, until on_number() returns false. No
- * opendir(3): it takes 32 KiB from the heap each time. */
-static void each_number(int dir, bool (*on_number)(void *ctx, int number), void *ctx)
+/* Not opendir(3): it takes 32 KiB from the heap each time. */
+void procs_each_number(int dir, off_t *distance, bool (*on_number)(void *ctx, int number),
+		       void *ctx)
 {
 	char buf[DIR_BYTES] __attribute__((aligned(__alignof__(struct dirent64))));
+	off_t place = 0;
 	ssize_t n;
 
 	while ((n = getdents64(dir, buf, sizeof(buf))) > 0) {
 		const struct dirent64 *e;
 
 		for (ssize_t at = 0; at < n; at += e->d_reclen) {
+			off_t mine = place;
+
 			e = (const void *)(buf + at);
-			if (isdigit((unsigned char)e->d_name[0]) &&
-			    !on_number(ctx, atoi(e->d_name)))
+			place = e->d_off;
+			if (!isdigit((unsigned char)e->d_name[0]))
+				continue;
+			if (distance)
+				*distance = mine - atoi(e->d_name);
+			if (!on_number(ctx, atoi(e->d_name)))
 				return;
 		}
 	}
@@ -49,37 +56,14 @@ static void each_number(int dir, bool (*on_number)(void *ctx, int number), void 
 
 /* --- processes --- */
 
-struct pids {
-	pid_t *list;
-	size_t count, room;
-};
-
-static bool add_pid(void *ctx, int number)
+pid_t procs_last_pid(void)
 {
-	struct pids *p = ctx;
+	char text[128];
+	const char *last;
 
-	if (p->count == p->room) {
-		pid_t *more;
-
-		p->room = MAX(p->room * 2, (size_t)256);
-		more = realloc(p->list, p->room * sizeof(*more));
-		if (!more)
-			return false;
-		p->list = more;
-	}
-	p->list[p->count++] = number;
-	return true;
-}
-
-pid_t *procs_list(size_t *count)
-{
-	cleanup_fd int dir = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct pids pids = { NULL, 0, 0 };
-
-	if (dir >= 0)
-		each_number(dir, add_pid, &pids);
-	*count = pids.count;
-	return pids.list;
+	read_file("/proc/loadavg", text, sizeof(text));
+	last = strrchr(text, ' ');
+	return last ? atoi(last) : 0;
 }
 
 pid_t procs_parent(pid_t pid)
@@ -125,7 +109,7 @@ long procs_fd_count(pid_t pid)
 	struct stat st;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	return stat(path, &st) < 0 ? 0 : st.st_size;
+	return stat(path, &st) < 0 ? -1 : st.st_size;
 }
 
 uint32_t procs_socket(int dir, int fd)
@@ -162,7 +146,8 @@ void procs_each_socket(pid_t pid, bool (*on_fd)(void *ctx, int fd, uint32_t inod
 	cleanup_fd int dir = procs_open_fds(pid);
 
 	if (dir >= 0)
-		each_number(dir, look_at_fd, &(struct fds){ dir, on_fd, ctx });
+		procs_each_number(dir, NULL, look_at_fd,
+				  &(struct fds){ dir, on_fd, ctx });
 }
 
 /* --- ping sockets --- */
@@ -248,7 +233,7 @@ bool procs_is_sending(pid_t pid, int fd)
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir >= 0)
-		each_number(dir, look_at_thread, &threads);
+		procs_each_number(dir, NULL, look_at_thread, &threads);
 	return threads.found;
 }
 

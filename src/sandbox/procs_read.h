@@ -9,13 +9,19 @@
 
 #include "base/owner.h"
 
-/* All processes, in the order of their numbers; to free(). */
-pid_t *procs_list(size_t *count);
+/* Tells each name that is a number, until on_number() returns false. *distance, if not NULL,
+ * becomes how far the place of a number in the directory, for lseek(), is from it. */
+void procs_each_number(int dir, off_t *distance, bool (*on_number)(void *ctx, int number),
+		       void *ctx);
+
+/* The number that was given away last in our PID namespace. */
+pid_t procs_last_pid(void);
 pid_t procs_parent(pid_t pid);
 
 /* /proc/PID/fd, to be closed; -1 when it may not be read. */
 int procs_open_fds(pid_t pid);
-/* How many descriptors it has; 0 where the kernel doesn't tell (before Linux 6.2). */
+/* How many descriptors it has; 0 where the kernel doesn't tell (before Linux 6.2); -1: there is
+ * no such process. */
 long procs_fd_count(pid_t pid);
 /* The inode of the socket that `fd` of that directory is; 0: it is none. */
 uint32_t procs_socket(int dir, int fd);

@@ -30,6 +30,8 @@ childflow_lib_sources += \
 	src/sandbox/procs.h \
 	src/sandbox/procs_read.c \
 	src/sandbox/procs_read.h \
+	src/sandbox/proctree.c \
+	src/sandbox/proctree.h \
 	src/sandbox/proto.c \
 	src/sandbox/proto.h \
 	src/sandbox/rootless.c \
