@@ -45,4 +45,6 @@ dist_profiles_DATA = \
 schemadir = $(pkgdatadir)/schema
 dist_schema_DATA = \
 	docs/schema/flow-log.schema.json \
+	docs/schema/report.schema.json \
+	docs/schema/summary.schema.json \
 	$(NULL)

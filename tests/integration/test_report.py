@@ -13,6 +13,7 @@ import pytest
 from conftest import PLAIN
 from flowlogs import (Run, attempt, dns_answer, dns_query, failure, fetch, lines, record, result,
                       violation, write)
+from schemas import hold, validator
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>`|\u202e\x1b[2J\x00--&amp;"
 
@@ -32,6 +33,8 @@ def report(tmp_path):
         seen = subprocess.run([os.environ["CHILDFLOW"], *words], cwd=cwd, capture_output=True,
                               timeout=60)
         assert seen.returncode == status, seen
+        if form == "json" and not status:
+            hold("report", seen.stdout)
         return seen.stdout.decode() if not status else seen.stderr.decode()
     return run
 
@@ -121,6 +124,7 @@ def test_text(report):
 
 
 def test_text_of_nothing(report):
+    assert json.loads(report([], form="json"))["schema_versions"] == []
     text = report([])
     head, sections = text.split("protocols:\n")
     assert head == ("childflow report\nflow-log: a.jsonl\nschema-version: unknown\nevents:\n  total: 0\n"
@@ -182,6 +186,18 @@ def test_json(report):
     for name in maps:
         assert {row["key"]: row["count"] for row in told[f"sorted_{name}"]} == told[name], name
     assert len(told) == 2 * len(maps) + 9
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda told: told.pop("protocols"), lambda told: told.update(more=1),
+    lambda told: told["event_counts"].update(total="1"), lambda told: told["top_dns_names"][0].pop("qname"),
+    lambda told: told["dns_policy_rows"][0]["matched_domains"].append({"key": "a"}),
+])
+def test_the_schema_would_tell(report, spoil):
+    told = json.loads(report(everything(), form="json"))
+    assert validator("report").is_valid(told)
+    spoil(told)
+    assert not validator("report").is_valid(told)
 
 
 def test_names_without_a_target(report):

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from lab import CLOSED_PORT, WEB
+from schemas import hold
 
 LOG_LINES = ["events", "dns names", "dns policy rows", "top dns policy correlation", "top target",
              "policy violations", "policy controls", "policy matched domains", "connect errors",
@@ -80,7 +81,7 @@ def test_of_failures(sandbox, log):
 def test_json(sandbox, log):
     seen = sandbox("curl", "-4sS", "http://www.example.net/hello",
                    options=["--summary", "--summary-format", "json", "--flow-log", log])
-    facts = json.loads(seen.err)
+    facts = hold("summary", seen.err)
     assert seen.err == json.dumps(facts, indent=2) + "\n"
     assert list(facts) == ["backend", "command", "exit_code", "sandbox_controls", "capture", "flow_log"]
     assert facts["capture"] == {"status": "disabled", "requested": None, "effective": None, "output": None,
@@ -103,7 +104,7 @@ def test_json(sandbox, log):
 
 def test_json_without_a_log(sandbox):
     seen = sandbox("true", options=["--summary", "--summary-format=json"])
-    flow_log = json.loads(seen.err)["flow_log"]
+    flow_log = hold("summary", seen.err)["flow_log"]
     assert flow_log.pop("status") == "disabled"
     lists = ["dns_policy_rows", "policy_violations", "policy_controls", "policy_matched_domains",
              "connect_errors", "runtime_failures", "runtime_failure_phases"]
@@ -121,7 +122,7 @@ def test_of_a_capture(sandbox, lab, who):
     assert dict(told(seen))["capture"] == (
         f"requested=both, effective=child+egress, child={both[0]}, egress={both[1]}")
     seen = sandbox("true", options=["--summary", "--summary-format=json", "-c", file, "-C", "both"])
-    assert json.loads(seen.err)["capture"] == {
+    assert hold("summary", seen.err)["capture"] == {
         "status": "enabled", "requested": "both", "effective": "child+egress", "output": None,
         "child_output": both[0], "egress_output": both[1]}
     for path in [str(file), *both]:
