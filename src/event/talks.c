@@ -108,6 +108,11 @@ static uint32_t intern(struct table *t, struct text text)
 
 /* --- what a record says --- */
 
+uint32_t talks_intern(struct talks *f, struct text text)
+{
+	return intern(&f->texts, text);
+}
+
 static uint32_t process_of(struct talks *f, const struct entry *rec)
 {
 	struct text exe = rec->text[TEXT_EXE], comm = rec->text[TEXT_COMM];
@@ -346,7 +351,7 @@ static struct talks_kept from_open(const struct talks_open *o)
 /* Counts those that have failed, or all. */
 static void sweep(struct talks *f, bool all)
 {
-	for (size_t i = 0; i < SLOTS; i++) {
+	for (size_t i = 0; i < SLOTS && f->open_count; i++) {
 		/* Another may have moved here. */
 		while (f->open[i].taken && (all || f->open[i].failed)) {
 			struct talks_kept flow = from_open(&f->open[i]);

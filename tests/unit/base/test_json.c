@@ -286,7 +286,9 @@ static void refuses_what_is_not_one_object(void **state)
 		{ "{\"a\" 1}", "parse error: object key and value must be separated by a "
 			       "colon (':')" },
 		{ "{\"a\":1e999}", "a number that is too large" },
-		{ "{\"\xff\":1}", "lexical error: invalid bytes in UTF8 string." },
+		{ "{\"\xff\":1}", "a string that is not Unicode" },
+		{ "{\"a\":\"\\ude00\"}", "a string that is not Unicode" },
+		{ "{\"\\udc00x\":1}", "a string that is not Unicode" },
 		{ "hello", "lexical error: invalid char in json text." },
 		{ "{/**/}",
 		  "lexical error: probable comment found in input text, comments "
