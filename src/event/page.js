@@ -172,6 +172,9 @@ function head() {
 	if (data.first)
 		parts.push(`${time(data.first)}, ${span(data.last - data.first)}`);
 	document.getElementById("what").textContent = parts.map(plain).join(" · ");
+	if (data.runs_total === 1 && data.runs[0].command)
+		document.getElementById("what").after(el("p", {}, el("code", {}, data.runs[0].command),
+			data.runs[0].exit === undefined ? "" : ` ended with exit status ${data.runs[0].exit}`));
 
 	const notices = document.getElementById("notices");
 	const full = Object.entries(data.left_out);
@@ -482,6 +485,13 @@ table("processes", "Processes", [
 table("errors", "Connect errors", [
 	{ key: "key", label: "Error" }, { key: "count", label: "Times", type: "count", first: true },
 ], data.errors, data.errors.length, "errors");
+table("runs", "Runs", [
+	{ key: "id", label: "Run" }, { key: "command", label: "Command" },
+	{ key: "first", label: "Begin", type: "time", first: true },
+	{ label: "Duration", type: "span", value: (r) => (r.last || 0) - (r.first || 0) },
+	{ key: "exit", label: "Exit status", value: (r) => (r.exit === undefined ? "unknown" : r.exit) },
+	{ key: "lost", label: "Lost records", type: "count", bad: true },
+], data.runs, data.runs_total, "runs");
 table("events", "Records", [
 	{ key: "key", label: "Kind" }, { key: "count", label: "Count", type: "count", first: true },
 ], Object.entries(data.events).map(([key, n]) => ({ key, count: n })), Object.keys(data.events).length, "kinds");

@@ -326,6 +326,7 @@ static void put_runs(struct json *j, const struct tally *t)
 		json_object(j, NULL);
 		if (run->row.key[0] != '\n')
 			json_string_n(j, "id", run->row.key, run->row.len);
+		put(j, "command", talks_text(t->talks, run->command));
 		put_number(j, "first", run->first_ms);
 		put_number(j, "last", run->last_ms);
 		if (run->has_exit)

@@ -89,5 +89,6 @@ struct text talks_process_name(const struct talks *f, uint32_t process);
 
 /* The text of a number in `texts`; "" of 0. */
 struct text talks_text(const struct talks *f, uint32_t i);
+uint32_t talks_intern(struct talks *f, struct text text);
 
 #endif

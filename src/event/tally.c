@@ -6,6 +6,8 @@
 #include "base/util.h"
 #include "event/talks.h"
 
+#define COMMAND_MAX 512
+
 static const char *const count_names[] = {
 	[COUNT_PROTOCOLS] = "protocols",
 	[COUNT_VIOLATIONS] = "policy_violations",
@@ -292,6 +294,27 @@ static void add_run_end(struct tally *t, const struct entry *rec)
 	run->lost_records = MAX(rec->number[NUMBER_LOST_RECORDS], 0);
 }
 
+/* Its words, as many as fit. Only a page asks for them. */
+static void add_run_start(struct tally *t, const struct entry *rec)
+{
+	const struct text *words = rec->list[LIST_COMMAND].items;
+	struct tally_run *run = table_row(&t->runs, t->run);
+	char text[COMMAND_MAX];
+	size_t len = 0;
+
+	if (!t->talks)
+		return;
+	for (size_t i = 0; i < rec->list[LIST_COMMAND].count; i++) {
+		if (words[i].len + 1 > sizeof(text) - len)
+			break;
+		if (len)
+			text[len++] = ' ';
+		memcpy(text + len, words[i].s, words[i].len);
+		len += words[i].len;
+	}
+	run->command = talks_intern(t->talks, (struct text){ text, len });
+}
+
 static void find_run(struct tally *t, const struct entry *rec)
 {
 	struct text id = rec->text[TEXT_RUN_ID];
@@ -313,6 +336,7 @@ static void find_run(struct tally *t, const struct entry *rec)
 void tally_add(struct tally *t, const struct entry *rec)
 {
 	static void (*const adds[])(struct tally * t, const struct entry *rec) = {
+		[EVENT_RUN_START] = add_run_start,
 		[EVENT_DNS_QUERY] = add_query,
 		[EVENT_DNS_ANSWER] = add_answer,
 		[EVENT_CONNECT_ATTEMPT] = add_attempt,

@@ -50,7 +50,8 @@ struct tally_target {
 };
 
 struct tally_run {
-	struct row row; /* the run_id, or the file's number */
+	struct row row;	  /* the run_id, or the file's number */
+	uint32_t command; /* its words, in the texts of the talks */
 	uint64_t first_ms, last_ms;
 	bool has_time, has_exit;
 	int64_t exit_code;

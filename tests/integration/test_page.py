@@ -110,7 +110,7 @@ def some_run():
 def test_tables_are_filled(page):
     dom = page(some_run())
     assert list(dom.sections) == ["activity", "map", "timeline", "refusals", "connections", "names", "processes",
-                                  "errors", "events"]
+                                  "errors", "runs", "events"]
     assert dom.column("refusals", 1) == ["bad.test", "10.0.0.1:22"]
     assert dom.column("refusals", 4) == ["bad.test", "10.0.0.0/8"] and dom.column("refusals", 6) == ["2", "1"]
     assert [row[:9] for row in dom.sections["connections"]["rows"][:2]] == [
@@ -122,6 +122,8 @@ def test_tables_are_filled(page):
     assert [row[:4] for row in dom.sections["processes"]["rows"]] == [
         ["npm", "/usr/bin/node", "20", "3"], ["curl", "/usr/bin/curl", "10", "2"]]
     assert dom.sections["errors"]["rows"] == [["Connection refused", "1"]]
+    ((run_id, command, _, _, status, _),) = dom.sections["runs"]["rows"]
+    assert (run_id, command, status) == ("0000abcd-000000000000beef", "true", "0")
     assert ["dns_query", "2"] in dom.sections["events"]["rows"]
     lanes = [tag for tag, attrs in dom.tags if attrs.get("class") == "lane"]
     assert len(lanes) == 5
