@@ -1,6 +1,7 @@
 check_PROGRAMS += \
 	tests/unit/flow/test_dns \
 	tests/unit/flow/test_flow \
+	tests/unit/flow/test_guard \
 	tests/unit/flow/test_icmp \
 	tests/unit/flow/test_sniff \
 	tests/unit/flow/test_sniffing \

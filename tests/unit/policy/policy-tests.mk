@@ -1,5 +1,6 @@
 check_PROGRAMS += \
 	tests/unit/policy/test_cidr \
+	tests/unit/policy/test_classify \
 	tests/unit/policy/test_explain \
 	tests/unit/policy/test_names \
 	tests/unit/policy/test_policy \
