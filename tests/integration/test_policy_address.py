@@ -109,6 +109,37 @@ def test_ports_and_protocols(sandbox, wire, rule):
     assert {where: where in crossed for where in wanted} == wanted
 
 
+PING_RULES = {
+    "default deny": (["--default-policy", "deny"], False),
+    "offline": (["--offline"], False),
+    "deny-cidr": (["--deny-cidr", WEB[4], "--deny-cidr", WEB[6]], False),
+    "another protocol is allowed": (["--default-policy", "deny", "--allow-cidr",
+                                     "udp://0.0.0.0/0", "--allow-cidr", f"[{WEB[6]}]:80"], False),
+    "a port is denied": (["--deny-cidr", f"{WEB[4]}:80", "--deny-cidr", f"[{WEB[6]}]:80"], True),
+    "allowed": (["--default-policy", "deny", "--allow-cidr", "icmp://0.0.0.0/0",
+                 "--allow-cidr", "icmp://::/0"], True),
+}  # fmt: skip
+
+
+@pytest.fixture
+def ping_sockets(lab):
+    """The host lets every user send echo requests, as most do."""
+    lab.host.sh("echo 0 65535 >/proc/sys/net/ipv4/ping_group_range")
+    yield
+    lab.host.sh("echo 1 0 >/proc/sys/net/ipv4/ping_group_range")
+
+
+@pytest.mark.parametrize("rule", PING_RULES)
+def test_ping(sandbox, wire, ping_sockets, family, rule):
+    options, may = PING_RULES[rule]
+    seen = sandbox("ping", "-n", "-c", "1", "-W", "10", WEB[family], options=options)
+    assert ("1 received" in seen.out) == (seen.status == 0) == may, seen
+    assert (f"blocked icmp {WEB[family]} " in seen.err) != may, seen
+    if not may:
+        assert "filtered" in seen.out or "prohibited" in seen.out, seen
+    assert (WEB[family] in wire.targets()) == may
+
+
 # --- the reference's cases ---------------------------------------------------------------------
 
 HTTP_CASES = {

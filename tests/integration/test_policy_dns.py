@@ -105,6 +105,24 @@ def test_offline_asks_nothing_even_of_the_hosts_file(lab, sandbox, wire):
     assert wire.packets() == []
 
 
+SERVER_RULES = {
+    "block-private": ["--block-private"], "deny-cidr": ["--deny-cidr", "10.0.0.0/8"],
+    "a denied port": ["--deny-cidr", "10.0.0.0/8:53"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SERVER_RULES)
+def test_a_server_that_may_not_be_reached(sandbox, rules, wire, case):
+    """Where no name matters the child's choice of a server holds, within the rules."""
+    dig_it = ["dig", "+tries=1", "+time=5", "+short", f"@{INNER[0]}", "www.example.net"]
+    for transport in ("+notcp", "+tcp"):
+        seen = sandbox(*dig_it, transport, options=[*SERVER_RULES[case], "--quiet"])
+        assert seen.status != 0 and WEB[4] not in seen.out, seen
+    assert wire.packets() == []
+    sandbox(*dig_it, options=["--deny-cidr", NOBODY[4]])
+    assert wire.asked() == {INNER[0]}
+
+
 def test_getaddrinfo_fails_at_once(sandbox, rules, wire):
     """Programs take the answer for "no such address"; there is nothing to wait for."""
     for options in (["--offline"], DENY, ["--deny-domain", "example.net"]):
