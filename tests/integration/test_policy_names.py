@@ -85,7 +85,8 @@ def test_who_says_nothing(sandbox, rules, family):
 
 DENIED = {
     HTTP: [f"http:{BAD}", f"http:www.{BAD}", f"http:{BAD.upper()}.:80", f"http-bytewise:{BAD}",
-           f"http-1.0:{BAD}", f"http-late:{BAD}", f"http-absolute:{BAD},{GOOD}", f"tls:{BAD}"],
+           f"http-1.0:{BAD}", f"http-late:{BAD}", f"http-absolute:{BAD},{GOOD}", f"tls:{BAD}",
+           f"http:{GOOD},{BAD}", f"http:{BAD},{GOOD}"],
     HTTPS: [f"tls:{BAD}", f"tls:api.{BAD}", f"tls-bytewise:{BAD}", f"tls-pieces:{BAD}",
             f"tls-long:{BAD}", f"http:{BAD}"],
     OTHER: [f"tls:{BAD}", f"tls-bytewise:{BAD}", f"http:{BAD}"],

@@ -348,6 +348,15 @@ static void test_malformed(void **state)
 	assert_int_equal(answer_reencode(&q, (const uint8_t *)"123", 3, NULL, out,
 					 sizeof(out)),
 			 -EBADMSG);
+	/* Questions that aren't one, though there is but one. */
+	for (uint8_t count = 0; count < 3; count++) {
+		struct upstream *u = upstream(
+			0x8180, 255, (uint16_t[3]){ 1, 0, 0 },
+			BYTES(RECORD("\xc0\x0c", "\1", "\4", "\1\2\3\4")));
+
+		u->b[5] = count;
+		assert_int_equal(reencode(&q, u, out, sizeof(out)) > 0, count == 1);
+	}
 	/* What stands behind the last record is dropped. */
 	assert_int_equal(
 		reencode(&q, upstream(0x8180, 255, (uint16_t[3]){ 0 }, BYTES("junk")),

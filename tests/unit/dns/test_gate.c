@@ -156,6 +156,11 @@ static void test_addresses(void **state)
 	assert_string_equal(told, "");
 	assert_true(octets_u16(a.b + 2) & MSG_AD);
 
+	/* Another class has other addresses. */
+	a = PASS(&gate, MSG_TYPE_AAAA, "\1\0\0", WWW "\0\x1c\0\3\0\0\1\x2c\0\x10" BAD6);
+	assert_string_equal(shape(&a), "28");
+	assert_string_equal(told, "");
+
 	/* Nobody says no. */
 	a = PASS(&(struct answer_gate){ 0 }, MSG_TYPE_A, "\1\0\0", A(WWW, BAD4));
 	assert_string_equal(shape(&a), "1");
@@ -202,6 +207,10 @@ static void test_other_sections(void **state)
 	only.answers_only = true;
 	a = PASS(&only, MSG_TYPE_A, "\1\3\2", SECTIONS);
 	assert_string_equal(shape(&a), "1 /6 /50");
+	/* A proof of absence stands in the authority section. */
+	a = PASS(&only, MSG_TYPE_A, "\1\0\1",
+		 A(WWW, GOOD4) RECORD("\0", "\x32", "\1", "x"));
+	assert_string_equal(shape(&a), "1");
 	/* An address that would be glue doesn't make the answer an empty one. */
 	a = PASS(&gate, MSG_TYPE_A, "\0\1\1",
 		 RECORD("\0", "\2", "\3", "\1n\0") A("\1n\0", BAD4));
@@ -221,9 +230,16 @@ static void test_aliases(void **state)
 	a = PASS(&strict, MSG_TYPE_A, "\3\0\0",
 		 CNAME_Y RECORD("\1y\0", "\5", "\3", "\1z\0") A("\1z\0", GOOD4));
 	assert_string_equal(shape(&a), "ede 15");
+	a = PASS(&strict, MSG_TYPE_A, "\3\0\0",
+		 RECORD(WWW, "\5", "\3", "\1z\0") RECORD("\1z\0", "\5", "\3", "\1y\0")
+			 A("\1y\0", GOOD4));
+	assert_string_equal(shape(&a), "ede 15");
 	a = PASS(&strict, MSG_TYPE_A, "\2\0\0",
 		 RECORD(WWW, "\5", "\3", "\1z\0") A("\1z\0", GOOD4));
 	assert_string_equal(shape(&a), "5 1");
+	/* An alias elsewhere makes nobody part of the answer. */
+	a = PASS(&gate, MSG_TYPE_A, "\1\1\0", A("\1y\0", GOOD4) CNAME_Y);
+	assert_string_equal(shape(&a), "/5");
 	/* Who is no part of the chain doesn't count. */
 	a = PASS(&strict, MSG_TYPE_A, "\2\0\0",
 		 RECORD("\1z\0", "\5", "\3", "\1y\0") A(WWW, GOOD4));
@@ -238,16 +254,45 @@ static void test_aliases(void **state)
 #define ECH P("\5", "\3", "ech")
 #define HEAD "\0\1\0" /* priority 1, target "." */
 
+struct binding {
+	const char *what, *in;
+	size_t in_len;
+	const char *want; /* NULL: the record is left out */
+	size_t want_len;
+	const char *told;
+	bool keeps_ech;
+};
+
+static void check_binding(const struct binding *row, uint16_t type)
+{
+	struct answer_gate g = gate;
+	char records[256] = "\1\0\0" WWW "\0\0\0\1\0\0\1\x2c", wanted[8] = "";
+	bool whole = row->want && row->want_len == row->in_len;
+	struct answer a;
+
+	g.hides_ech = !row->keeps_ech;
+	records[3 + 3] = type;
+	records[3 + 11] = row->in_len;
+	memcpy(records + 3 + 12, row->in, row->in_len);
+	a = pass(&g, type, records, 15 + row->in_len);
+	if (a.len < 0)
+		fail_msg("%s: is malformed", row->what);
+	if (strcmp(told, row->told))
+		fail_msg("%s: told of \"%s\"", row->what, told);
+	if (row->want)
+		snprintf(wanted, sizeof(wanted), "%u", type);
+	if (strcmp(shape(&a), wanted))
+		fail_msg("%s: is %s", row->what, shape(&a));
+	if (!(octets_u16(a.b + 2) & MSG_AD) != !whole)
+		fail_msg("%s: AD", row->what);
+	if (row->want && (octets_u16(a.b + 33 + 10) != row->want_len ||
+			  memcmp(a.b + 33 + 12, row->want, row->want_len)))
+		fail_msg("%s: other data", row->what);
+}
+
 static void test_bindings(void **state)
 {
-	static const struct {
-		const char *what, *in;
-		size_t in_len;
-		const char *want; /* NULL: the record is left out */
-		size_t want_len;
-		const char *told;
-		bool keeps_ech;
-	} rows[] = {
+	static const struct binding rows[] = {
 		{ "nothing bad", BYTES(HEAD ALPN V4("\4", GOOD4) V6("\x10", GOOD6)),
 		  BYTES(HEAD ALPN V4("\4", GOOD4) V6("\x10", GOOD6)), "", false },
 		{ "one of two", BYTES(HEAD V4("\x8", BAD4 GOOD4)),
@@ -280,27 +325,16 @@ static void test_bindings(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct answer_gate g = gate;
-		char records[256] = "\1\0\0" WWW "\0\x41\0\1\0\0\1\x2c";
-		struct answer a;
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(rows); i++)
+		check_binding(&rows[i / 2], i % 2 ? MSG_TYPE_SVCB : MSG_TYPE_HTTPS);
+}
 
-		g.hides_ech = !rows[i].keeps_ech;
-		records[3 + 11] = rows[i].in_len;
-		memcpy(records + 3 + 12, rows[i].in, rows[i].in_len);
-		a = pass(&g, MSG_TYPE_HTTPS, records, 15 + rows[i].in_len);
-		if (a.len < 0)
-			fail_msg("%s: is malformed", rows[i].what);
-		if (strcmp(told, rows[i].told))
-			fail_msg("%s: told of \"%s\"", rows[i].what, told);
-		if (strcmp(shape(&a), rows[i].want ? "65" : ""))
-			fail_msg("%s: is %s", rows[i].what, shape(&a));
-		if (!rows[i].want)
-			continue;
-		if (octets_u16(a.b + 33 + 10) != rows[i].want_len ||
-		    memcmp(a.b + 33 + 12, rows[i].want, rows[i].want_len))
-			fail_msg("%s: other data", rows[i].what);
-	}
+static void on_hint(void *ctx, const struct addr *addr)
+{
+	char text[ADDR_TEXT_MAX];
+
+	(void)ctx;
+	fail_msg("%s was learned", addr_format(addr, text));
 }
 
 static void test_malformed_bindings(void **state)
@@ -333,6 +367,11 @@ static void test_malformed_bindings(void **state)
 		if (svcb_judge(copy, rows[i].len, &gate) != SVCB_MALFORMED)
 			fail_msg("%s: was taken", rows[i].what);
 	}
+	/* None teaches anything, nor does the whole part of it. */
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		svcb_each_hint((const uint8_t *)rows[i].data, rows[i].len, on_hint, NULL);
+	svcb_each_hint((const uint8_t *)HEAD V4("\4", GOOD4) "\0\6\0\1x",
+		       sizeof(HEAD V4("\4", GOOD4) "\0\6\0\1x") - 1, on_hint, NULL);
 	/* The message falls with it. */
 	assert_int_equal(
 		PASS(&gate, MSG_TYPE_HTTPS, "\1\0\0", RECORD(WWW, "\x41", "\1", "x")).len,

@@ -54,7 +54,7 @@ static const struct {
 	{ "www.example", { "93.184.216.35" }, "cdn.test" },
 	{ "inside.example", { "10.0.0.2" }, "cdn.test" },
 	{ "inner.example", { "10.0.0.3" }, "private.example" },
-	{ "ads.example", { "93.184.216.36" }, "x.denied.test" },
+	{ "ads.example", { "93.184.216.36" }, "X.Denied.Test" },
 };
 
 static size_t write_answer(const struct upstream_query *query, size_t row, uint8_t *out)
@@ -411,8 +411,39 @@ static void an_alias_that_is_denied(void **state)
 	with_rules((struct nameserver_rules){ 0 });
 	ask("ads.example");
 	assert_string_equal(answered(), "0 ede 15");
-	assert_string_equal(t.told, "alias ads.example x.denied.test");
+	assert_string_equal(t.told, "alias ads.example X.Denied.Test");
 	assert_false(knows("ads.example", "93.184.216.36"));
+}
+
+/* Told as if it were refused, and done all the same; but nobody is led to what is never his. */
+static void audit_refuses_nothing(void **state)
+{
+	struct nameserver_rules rules = { .audit = true,
+					  .only_allowed_asked = true,
+					  .strips_private = true };
+
+	(void)state;
+	with_rules(rules);
+	ask("denied.test");
+	assert_string_equal(answered(), "3");
+	assert_string_equal(t.told, "denied denied.test");
+	ask("unnamed.test");
+	assert_string_equal(answered(), "3");
+	assert_string_equal(t.told, "unnamed unnamed.test");
+	ask("ads.example");
+	assert_string_equal(answered(), "0 93.184.216.36");
+	assert_string_equal(t.told, "alias ads.example X.Denied.Test");
+	ask("mixed.example");
+	assert_string_equal(answered(), "0 10.0.0.1 93.184.216.34");
+	assert_string_equal(t.told, "address mixed.example 10.0.0.1, "
+				    "address mixed.example 127.0.0.1");
+	assert_true(knows("mixed.example", "10.0.0.1"));
+	assert_false(knows("mixed.example", "127.0.0.1"));
+	rules.offline = true;
+	with_rules(rules);
+	ask("public.example");
+	assert_string_equal(answered(), "0 93.184.216.34");
+	assert_string_equal(t.told, "offline public.example");
 }
 
 /* --- names --- */
@@ -470,6 +501,7 @@ int main(void)
 		TEST(addresses_that_nobody_may_have),
 		TEST(private_addresses),
 		TEST(an_alias_that_is_denied),
+		TEST(audit_refuses_nothing),
 		TEST(names_are_learned_for_the_name_that_was_asked),
 		TEST(a_server_that_the_child_chose_teaches_nothing),
 		TEST(a_strangers_alias_teaches_no_private_address),

@@ -334,6 +334,8 @@ static const struct row requests[] = {
 	{ "no Host", BYTES("GET / HTTP/1.0\r\nAccept: *\r\n\r\n"), SNIFF_NONE, NULL },
 	{ "an empty Host", BYTES(GET "Host:  \r\n\r\n"), SNIFF_NONE, NULL },
 	{ "HTTP/2", BYTES("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), SNIFF_NONE, NULL },
+	{ "HTTP/2, as if it were 1", BYTES("GET / HTTP/2.0\r\nHost: a.example\r\n\r\n"),
+	  SNIFF_NONE, NULL },
 
 	{ "twice", BYTES(GET "Host: a.example\r\nHost: b.example\r\n\r\n"),
 	  SNIFF_MISMATCH, NULL },

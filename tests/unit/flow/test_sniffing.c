@@ -1,6 +1,8 @@
 /* Flows whose permission wants the name that they show. */
 #include "world.h"
 
+#include <time.h>
+
 #include "flow/pump.h"
 
 #define GET "GET / HTTP/1.1\r\nHost: www.allow.test\r\n\r\n"
@@ -14,6 +16,23 @@ static struct rule rules[] = {
 
 static const struct rule_list allowed = { &rules[0], 1, 1 };
 static const struct rule_list denied = { &rules[1], 1, 1 };
+
+/* The time that libuv sees. */
+static uint64_t now_ms;
+
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+	(void)id;
+	*ts = (struct timespec){ .tv_sec = now_ms / 1000,
+				 .tv_nsec = now_ms % 1000 * 1000000 };
+	return 0;
+}
+
+static void pass_time(uint64_t ms)
+{
+	now_ms += ms;
+	uv_run(&t.loop, UV_RUN_NOWAIT);
+}
 
 static void learn(const char *name)
 {
@@ -181,6 +200,31 @@ static void elsewhere_the_rules_ports_decide(void **state)
 	open_flow();
 	say("SSH-2.0-x\r\n");
 	assert_arrived("SSH-2.0-x\r\n");
+}
+
+static void silence_is_no_name(void **state)
+{
+	(void)state;
+	open_flow();
+	say("G");
+	pass_time(2900);
+	assert_false(t.near.closed);
+	pass_time(200);
+	assert_refused(REASON_NAME_MISSING);
+}
+
+static void silence_elsewhere_lets_pass(void **state)
+{
+	(void)state;
+	t.attempt.remote.port = 22;
+	open_flow();
+	say("G");
+	pass_time(2900);
+	assert_int_equal(t.far.len, 0);
+	pass_time(200);
+	assert_arrived("G");
+	say("o");
+	assert_arrived("Go");
 }
 
 static void a_foreign_name_counts_elsewhere_too(void **state)
@@ -353,6 +397,8 @@ int main(void)
 		ALLOW(no_name_is_missed_on_the_webs_ports),
 		ALLOW(no_name_is_missed_at_the_end_of_the_stream),
 		ALLOW(elsewhere_the_rules_ports_decide),
+		ALLOW(silence_is_no_name),
+		ALLOW(silence_elsewhere_lets_pass),
 		ALLOW(a_foreign_name_counts_elsewhere_too),
 		ALLOW(a_full_server_gets_the_rest_later),
 		ALLOW(the_end_waits_for_what_is_held),
