@@ -94,7 +94,7 @@ class RulesLab:
         lab._serve(lab.internet, [
             "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
             "--user=", "--group=", "--pid-file=", "--log-facility=/dev/null", "--bind-interfaces",
-            *(f"--listen-address={a}" for a in NAMES.values()), "--local=/net/", "--local=/com/",
+            *(f"--listen-address={a}" for a in (*NAMES.values(), INNER[0])), "--local=/net/", "--local=/com/",
             "--local-ttl=1", *records, *aliases, *https,
         ])
         poll(lambda: lab.internet.listens(53, "udp", NAMES[4]), "the rules' name server")

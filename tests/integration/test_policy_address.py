@@ -109,6 +109,17 @@ def test_ports_and_protocols(sandbox, wire, rule):
     assert {where: where in crossed for where in wanted} == wanted
 
 
+def test_one_socket_and_many_peers(sandbox, wire, family):
+    """Each peer of a socket is judged by itself, however often it is written to."""
+    prefix = {4: 32, 6: 128}[family]
+    words = [NOBODY[family], 7021, WEB[family], 7021, NOBODY[family], 7022]
+    for rule in (["--default-policy", "deny", "--allow-cidr", f"{WEB[family]}/{prefix}"],
+                 ["--deny-cidr", f"{NOBODY[family]}/{prefix}"]):
+        seen = attempt(sandbox, "one_socket", *words, options=[*rule, "--quiet"])
+        assert seen.out == f"{WEB[family]}\n", seen
+    assert WEB[family] in wire.targets() and NOBODY[family] not in wire.targets()
+
+
 PING_RULES = {
     "default deny": (["--default-policy", "deny"], False),
     "offline": (["--offline"], False),

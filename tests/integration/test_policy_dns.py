@@ -123,6 +123,14 @@ def test_a_server_that_may_not_be_reached(sandbox, rules, wire, case):
     assert wire.asked() == {INNER[0]}
 
 
+def test_the_hosts_resolver_may_be_private(sandbox, rules, wire, resolv_conf):
+    """It is ours to ask, not the child's."""
+    resolv_conf(f"nameserver {INNER[0]}")
+    seen = sandbox("curl", "-sS", "http://www.example.net/hello", options=["--block-private"])
+    assert (seen.status, seen.out, seen.err) == (0, "hello from the internet\n", ""), seen
+    assert wire.asked() == {INNER[0]}
+
+
 def test_getaddrinfo_fails_at_once(sandbox, rules, wire):
     """Programs take the answer for "no such address"; there is nothing to wait for."""
     for options in (["--offline"], DENY, ["--deny-domain", "example.net"]):

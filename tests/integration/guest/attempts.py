@@ -42,6 +42,17 @@ def shout(*groups):
     print("sent")
 
 
+def one_socket(*targets):
+    """HOST PORT...: a datagram to each from one socket, and a second round."""
+    sock = socket.socket(socket.AF_INET6 if ":" in targets[0] else socket.AF_INET,
+                         socket.SOCK_DGRAM)
+    for _ in range(2):
+        for host, port in zip(targets[::2], targets[1::2]):
+            outcome(sock.sendto, b"hello", (host, int(port)))
+    sock.settimeout(DEADLINE)
+    print(sock.recvfrom(100)[1][0])
+
+
 def told():
     """Lines of "tcp HOST PORT" and "udp HOST PORT", each tried when it comes."""
     for line in sys.stdin:
@@ -49,7 +60,7 @@ def told():
         PROGRAMS[name](*words)
 
 
-PROGRAMS = {program.__name__: program for program in (tcp, udp, shout, told)}
+PROGRAMS = {program.__name__: program for program in (tcp, udp, shout, one_socket, told)}
 
 if __name__ == "__main__":
     PROGRAMS[sys.argv[1]](*sys.argv[2:])

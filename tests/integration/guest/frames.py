@@ -185,10 +185,27 @@ def route_options(via):
     return [bytes([kind, 7, 4]) + socket.inet_aton(via) for kind in (131, 137, 7)]
 
 
+def with_ttl(frame, ttl):
+    """A frame that ends its way after so many hops, if it is let go."""
+    if frame[12:14] == b"\x86\xdd":
+        return frame[:21] + bytes([ttl]) + frame[22:]
+    head = bytearray(frame[14:34])
+    head[8] = ttl
+    head[10:12] = bytes(2)
+    head[10:12] = struct.pack("!H", checksum(bytes(head)))
+    return frame[:14] + bytes(head) + frame[34:]
+
+
+# IPv4, IPv6, GRE, ESP, AH, L2TP, SCTP, UDP-Lite: what may carry anything, and the last of all.
+OTHER_PROTOCOLS = [4, 41, 47, 50, 51, 115, 132, 136, 255]
+
+
 def disguises(link, target, port):
     source = link.source(target)
+    yield from (link.frame(source, target, protocol, port) for protocol in OTHER_PROTOCOLS)
     for protocol in protocols(target):
         frame = link.frame(source, target, protocol, port)
+        yield from (with_ttl(frame, ttl) for ttl in (0, 1, 2, 255))
         if ":" not in target:
             via = link.frame(source, VIA, protocol, port)
             yield from (ipv4_with_options(via, option) for option in route_options(target))
