@@ -22,6 +22,7 @@
 #include <stdlib.h>
 
 #include "flow/dns.h"
+#include "flow/marks.h"
 #include "flow/pump.h"
 #include "flow/sniff.h"
 
@@ -225,10 +226,14 @@ static void refuse(struct flow *f, int err)
 	f->attempt = NULL;
 	if (f->state != FLOW_ASKING)
 		result(f, NULL, err);
-	if (why)
-		a->ops->refuse_as(a, why);
-	else
+	if (why) {
+		struct neterror e = *why;
+
+		marks_hide_host(&f->target.to.addr, &e);
+		a->ops->refuse_as(a, &e);
+	} else {
 		a->ops->refuse(a, err);
+	}
 	flow_close(f, CLOSE_REMOTE_RESET, err);
 }
 

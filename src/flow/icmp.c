@@ -18,8 +18,7 @@
  * Flows end after a minute (RFC 5508 REQ-2). Both tables are bounded; when one is full, who
  * has been idle longest goes, so a flood of identifiers costs nobody but the flooder.
  *
- * Rejected: a socket per flow (a sweep of a network would take a descriptor per address);
- * connecting it, which the kernel doesn't look at when it hands out replies.
+ * Rejected: a socket per flow, by which a sweep of a network takes a descriptor per address.
  */
 #include "flow/icmp.h"
 
@@ -496,7 +495,7 @@ static void deliver(struct asker *a, struct echo *r)
 }
 
 /* What became of a query: quoted as the child has sent it. */
-static void fail(struct asker *a, struct echo *query, const struct neterror *e)
+static void fail(struct asker *a, struct echo *query, struct neterror *e)
 {
 	struct echo_near *near = a->table->near;
 	struct echo_flow *f = flow_find(a, &query->peer);
@@ -507,6 +506,7 @@ static void fail(struct asker *a, struct echo *query, const struct neterror *e)
 	query->child = f->child;
 	query->id = a->id;
 	past_restore(&f->recent[query->seq % RECENT], query);
+	marks_hide_host(&query->peer, e);
 	near->ops->error(near, query, known, e);
 }
 

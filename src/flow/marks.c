@@ -30,17 +30,46 @@ void marks_set(struct marks *m, int fd, bool v4, uint8_t childs_ttl, uint8_t tos
 	}
 }
 
+/* A socket that is connected to `to`, so that the kernel has found a way. */
+static int open_way(const struct endpoint *to, struct sockaddr_storage *sa)
+{
+	socklen_t len = endpoint_to_sockaddr(to, sa);
+	int fd = socket(sa->ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && connect(fd, (struct sockaddr *)sa, len) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* The way to an address of our own begins there. */
+void marks_hide_host(const struct addr *to, struct neterror *e)
+{
+	struct endpoint router = { e->router, 9 }, from = { 0 };
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	cleanup_fd int fd = -1;
+
+	if (addr_eq(&e->router, to))
+		return;
+	fd = open_way(&router, &sa);
+	if (fd >= 0 && getsockname(fd, (struct sockaddr *)&sa, &len) == 0 &&
+	    endpoint_from_sockaddr((struct sockaddr *)&sa, &from) &&
+	    addr_eq(&from.addr, &e->router))
+		e->router = (struct addr){ 0 };
+}
+
 uint32_t marks_path_mtu(const struct endpoint *to)
 {
 	bool v4 = addr_is_v4(&to->addr);
 	struct sockaddr_storage sa;
-	socklen_t sa_len = endpoint_to_sockaddr(to, &sa), len = sizeof(int);
-	cleanup_fd int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(int);
+	cleanup_fd int fd = open_way(to, &sa);
 	int mtu;
 
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sa_len) < 0 ||
-	    getsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU : IPV6_MTU, &mtu,
-		       &len))
+	if (fd < 0 || getsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
+				 v4 ? IP_MTU : IPV6_MTU, &mtu, &len))
 		return v4 ? 576 : 1280;
 	return mtu;
 }

@@ -2,7 +2,7 @@
 #ifndef FLOW_MARKS_H
 #define FLOW_MARKS_H
 
-#include "base/addr.h"
+#include "base/neterror.h"
 
 /* As last set on the socket, or -1. */
 struct marks {
@@ -16,6 +16,10 @@ struct marks {
  * already. */
 void marks_set(struct marks *m, int fd, bool v4, uint8_t childs_ttl, uint8_t tos,
 	       bool dont_fragment);
+
+/* What the host itself says about a packet to somebody else, the gateway says: it stands where
+ * the child sees the gateway, and its addresses are none of the child's business. */
+void marks_hide_host(const struct addr *to, struct neterror *e);
 
 /* The path's MTU to `to`, as the kernel knows it; the least there is when it won't tell. */
 uint32_t marks_path_mtu(const struct endpoint *to);

@@ -515,8 +515,10 @@ static void read_errors(struct session *s)
 	for (int i = 0; i < BATCH && errqueue_next(s->sock.fd, &e); i++) {
 		struct udp_flow *f = flow_find(s, &e.to);
 
-		if (f)
-			s->port->ops->error(s->port, &f->last, e.data, e.len, &e.error);
+		if (!f)
+			continue;
+		marks_hide_host(&e.to.addr, &e.error);
+		s->port->ops->error(s->port, &f->last, e.data, e.len, &e.error);
 	}
 }
 

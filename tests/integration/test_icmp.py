@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lab import (
-    HOLE, HOST_UNREACHABLE, ROUTER_NO_ROUTE, ROUTER_PROHIBITED, ROUTER_UNREACHABLE, WEB,
+    HOLE, HOST4, HOST_UNREACHABLE, ROUTER_NO_ROUTE, ROUTER_PROHIBITED, ROUTER_UNREACHABLE, WEB,
 )  # fmt: skip
 from polling import poll
 from test_faults import Family
@@ -77,6 +77,27 @@ def test_errors(inside, outside, ping_sockets, family, target):
 def test_unreachable_by_the_hosts_own_routes(sandbox, with_ping_sockets, family):
     got = sandbox("ping", "-n", "-c", "1", "-W", "5", HOST_UNREACHABLE[family])
     assert "nreachable" in got.out and "+1 errors" in got.out, got
+
+
+NEIGHBOUR = "192.168.66.77"
+
+
+@pytest.fixture
+def impatient_host(lab):
+    """One that looks for a neighbour for a tenth of a second, not for three."""
+    settings = "/proc/sys/net/ipv4/neigh/eth0"
+    lab.host.sh(f"cd {settings}; echo 50 >retrans_time_ms; echo 2 >mcast_solicit")
+    yield
+    lab.host.sh(f"cd {settings}; echo 1000 >retrans_time_ms; echo 3 >mcast_solicit")
+
+
+def test_what_the_host_says_the_gateway_says(lab, sandbox, with_ping_sockets, impatient_host):
+    """Nobody has that address: the host gives up looking for it."""
+    got = sandbox("ping", "-n", "-c", "1", "-W", "5", NEIGHBOUR)
+    assert re.search("From 10.240.[0-9.]+ icmp_seq=1 Destination Host Unreachable", got.out), got
+    assert HOST4 not in got.out
+    got = sandbox("traceroute", "-n", "-q", "1", "-f", "2", "-m", "2", NEIGHBOUR)
+    assert re.search(r"2 +10\.240\.[0-9.]+ .*!H", got.out) and HOST4 not in got.out, got
 
 
 @PINGERS

@@ -36,14 +36,13 @@ static void the_child_sees_the_hosts_errno(void **state)
 	assert_int_equal(flow_count(t.table), 0);
 }
 
-static void the_child_sees_the_routers_message(void **state)
+static void fail_as(const char *router)
 {
 	struct neterror e = { .type = 11 };
 
-	(void)state;
-	t.attempt.probe_ttl = 5;
+	assert_true(addr_parse(router, &e.router));
+	t.refuses = t.refuse_err = t.refuse_type = 0;
 	flow_attempt(t.table, &t.attempt);
-	assert_int_equal(t.dialled.probe_ttl, 5);
 	t.socks.why = &e;
 	t.done(t.done_ctx, NULL, EHOSTUNREACH);
 	t.socks.why = NULL;
@@ -52,6 +51,21 @@ static void the_child_sees_the_routers_message(void **state)
 	assert_int_equal(t.refuse_type, 11);
 	assert_int_equal(t.last.connect_result.err, EHOSTUNREACH);
 	assert_int_equal(flow_count(t.table), 0);
+}
+
+static void the_child_sees_the_routers_message(void **state)
+{
+	struct addr router, none = { 0 };
+
+	(void)state;
+	assert_true(addr_parse("198.51.100.7", &router));
+	t.attempt.probe_ttl = 5;
+	fail_as("198.51.100.7");
+	assert_int_equal(t.dialled.probe_ttl, 5);
+	assert_true(addr_eq(&t.refuse_router, &router));
+	/* The host speaks by the gateway. */
+	fail_as("127.0.0.1");
+	assert_true(addr_eq(&t.refuse_router, &none));
 }
 
 static void fails_at_once(void **state)

@@ -34,6 +34,7 @@ static struct {
 	struct attempt attempt;
 	struct fake_channel near, far;
 	/* what the fakes saw */
+	struct addr refuse_router;
 	int accepts, refuses, refuse_err, refuse_type, dials, cancels, drains;
 	struct target dialled;
 	dial_fn done;
@@ -129,6 +130,7 @@ static void at_refuse_as(struct attempt *a, const struct neterror *e)
 	(void)a;
 	t.refuses++;
 	t.refuse_type = e->type;
+	t.refuse_router = e->router;
 }
 
 static const struct attempt_ops at_ops = { at_accept, at_refuse, at_refuse_as };
