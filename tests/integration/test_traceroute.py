@@ -64,7 +64,11 @@ def gateway_first(inside, outside, family):
 TRACE = ["traceroute", "-n", "-q", "2", "-w", "3"]
 
 
-@pytest.mark.parametrize("argv", [TRACE, [*TRACE, "-I"], ["tracepath", "-n"],
+# One probe at a time: the error of one makes traceroute lose the next, outside no less.
+ONE_BY_ONE = ["-I", "-N", "1"]
+
+
+@pytest.mark.parametrize("argv", [TRACE, [*TRACE, *ONE_BY_ONE], ["tracepath", "-n"],
                                   [*TRACE, "-U", "-p", str(OPEN)]],
                          ids=["udp", "icmp", "tracepath", "udp-port"])  # fmt: skip
 def test_without_privileges(pair, who, family, with_ping_sockets, argv):
