@@ -56,9 +56,9 @@ def test_ping(sandbox, outside, who, ping_sockets, family):
 
 
 @pytest.mark.parametrize("size", [0, 1, 1472, 1473, 9000, 65507])
-def test_sizes(inside, outside, with_ping_sockets, family, size):
+def test_sizes(sandbox, outside, with_ping_sockets, family, size):
     argv = ["ping", "-n", "-c", "1", "-W", "5", "-s", size, WEB[family]]
-    got = inside(*argv)
+    got = sandbox(*argv)
     assert got.status == 0 and seen(got.out) == lower_ttl(seen(outside(*argv).out)), got
 
 

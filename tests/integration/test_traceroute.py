@@ -126,6 +126,17 @@ def test_mtr(pair, who, family, with_ping_sockets):
     assert re.findall(r"(\S+)% +2 ", inside.out) == ["0.0"] * 5, inside
 
 
+@pytest.mark.parametrize(("who", "privileged"), [("user", False), ("user", True), ("root", True)])
+def test_fping(pair, who, family, privileged, with_ping_sockets):
+    """(Without privileges this one hears no answer of a ping socket, outside either.)"""
+    argv = ["fping", "-q", "-c", "2", "-p", "100", END[family], HOPS[family][0], HOLE[family]]
+    inside, outside = pair.run(who, privileged, argv)
+    losses = [re.findall(r"= (\d+/\d+/\d+%)", seen.err) for seen in (inside, outside)]
+    assert losses[0] == losses[1] and len(losses[0]) == 3, (inside, outside)
+    if privileged:
+        assert losses[0] == ["2/2/0%", "2/2/0%", "2/0/100%"], inside
+
+
 # --- ports ------------------------------------------------------------------------------------
 
 NMAP = ["nmap", "-n", "-Pn", "--max-retries", "1"]
