@@ -192,7 +192,7 @@ struct shape cut_shape(const uint8_t *frame, size_t len)
 	if (!s.ip)
 		return (struct shape){ 0 };
 	if (s.fragment || !header_is_there(frame, len, &s))
-		s.protocol = 0;
+		s.protocol = s.data = 0;
 	return s;
 }
 
@@ -247,12 +247,14 @@ static size_t take(struct cursor *c, uint8_t *out, size_t n)
 	return done;
 }
 
-static void fill_checksum(uint8_t *frame, size_t len, const struct virtio_net_hdr *vh)
+static void fill_checksum(uint8_t *frame, size_t len, const struct virtio_net_hdr *vh,
+			  const struct shape *s)
 {
 	size_t start = vh->csum_start, at = start + vh->csum_offset;
 	uint16_t folded;
 
-	if (!(vh->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || at + 2 > len)
+	if (!(vh->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || !s->ip || start < s->l4 ||
+	    at + 2 > len)
 		return;
 	folded = ~cut_fold(cut_sum(frame + start, len - start, 0));
 	folded = folded ? folded : 0xffff;
@@ -342,6 +344,6 @@ void cut_frame(const struct frame *frame, bool cut, cut_fn fn, void *ctx)
 		return;
 	}
 	take(&c, whole + head, len - head);
-	fill_checksum(whole, len, frame->vh);
+	fill_checksum(whole, len, frame->vh, &s);
 	fn(ctx, whole, len, &s);
 }

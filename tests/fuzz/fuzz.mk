@@ -4,6 +4,8 @@
 # With --enable-fuzzer it is a libFuzzer program, otherwise a test that replays its corpus.
 
 fuzz_programs =
+fuzz_programs += tests/fuzz/fuzz_capture
+tests_fuzz_fuzz_capture_LDADD = $(fuzz_ldadd)
 fuzz_programs += tests/fuzz/fuzz_dns_msg
 tests_fuzz_fuzz_dns_msg_LDADD = $(fuzz_ldadd)
 fuzz_programs += tests/fuzz/fuzz_flow_log
