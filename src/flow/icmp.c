@@ -24,7 +24,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "flow/hold.h"
 #include "flow/past.h"
@@ -569,9 +568,7 @@ struct echoes *echoes_new(const struct echoes_deps *deps)
 		t->raw[v4].hold = (struct hold){ deps->poller, &t->raw[v4].source };
 		pingsock_open_raw(&t->raw[v4].sock, v4);
 	}
-	/* Two bytes are never interrupted, random(4). */
-	if (getrandom(&t->next_id, sizeof(t->next_id), 0) < 0)
-		t->next_id = 1;
+	t->next_id = getpid(); /* where other programs that ping are not */
 	uv_timer_init(deps->loop, &t->expire);
 	return t;
 }

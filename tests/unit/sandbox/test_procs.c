@@ -170,10 +170,11 @@ static void sockets_of_several_processes(void **state)
 static uint32_t parent_of_worker(void)
 {
 	uint32_t inode = open_socket();
+	pid_t parent = getpid();
 
 	if (fork() == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
+		while (getppid() == parent) /* it may have died before the prctl() */
 			pause();
 	}
 	return inode;
@@ -196,7 +197,7 @@ static uint32_t parent_of_sender(void)
 	char byte = 0;
 	int pair[2], ready[2];
 	uint32_t inode;
-	pid_t pid;
+	pid_t pid, parent = getpid();
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) || pipe(ready))
 		_exit(1);
@@ -210,7 +211,7 @@ static uint32_t parent_of_sender(void)
 		if (write(ready[1], &byte, 1) < 0 ||
 		    send(pair[0], data, sizeof(data), 0) < 0)
 			_exit(1);
-		for (;;)
+		while (getppid() == parent)
 			pause();
 	}
 	if (read(ready[0], &byte, 1) != 1)
