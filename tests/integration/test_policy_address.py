@@ -132,16 +132,8 @@ PING_RULES = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def ping_sockets(lab):
-    """The host lets every user send echo requests, as most do."""
-    lab.host.sh("echo 0 65535 >/proc/sys/net/ipv4/ping_group_range")
-    yield
-    lab.host.sh("echo 1 0 >/proc/sys/net/ipv4/ping_group_range")
-
-
 @pytest.mark.parametrize("rule", PING_RULES)
-def test_ping(sandbox, wire, ping_sockets, family, rule):
+def test_ping(sandbox, wire, with_ping_sockets, family, rule):
     options, may = PING_RULES[rule]
     seen = sandbox("ping", "-n", "-c", "1", "-W", "10", WEB[family], options=options)
     assert ("1 received" in seen.out) == (seen.status == 0) == may, seen
