@@ -69,8 +69,11 @@ static void ask(const uint32_t *inodes, size_t count)
 
 	for (size_t i = 0; i < count; i++)
 		q[i].inode = inodes[i];
-	t.answer_count = 0;
-	procs_find(t.procs, q, count, on_answer, NULL);
+	/* A search that took too long is gone on with. */
+	do {
+		t.answer_count = 0;
+		procs_find(t.procs, q, count, on_answer, NULL);
+	} while (t.answer_count && t.answers[t.answer_count - 1].cut);
 	assert_true(t.answer_count >= 1);
 	for (size_t i = 0; i < t.answer_count; i++)
 		assert_int_equal(t.answers[i].last, i + 1 == t.answer_count);
