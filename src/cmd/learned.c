@@ -1,7 +1,8 @@
 /*
  * Where a name was known for what was reached, the name is allowed, exactly and at the ports
  * that were used; every name that was known, for the log can't say which one was meant. Without
- * a name, or with one that no rule can bear, the address is. A name that was only asked for is
+ * a name, or with one that no rule can bear, the address is; and so it is when the process had
+ * asked for none of the names itself, for it may have had nothing but the address. A name that was only asked for is
  * allowed at port 53, where all questions go to our own resolvers anyway: so it may be asked,
  * and nothing else. ICMP is allowed by address, because a name without ports would allow more.
  *
@@ -37,13 +38,14 @@ struct line {
 	uint32_t processes[PROCESSES_MAX];
 	bool is_icmp, more_processes;
 	bool lookup;	     /* only asked for */
-	struct text instead; /* the name that no rule can bear */
+	struct text instead; /* a name of it, which it isn't allowed by alone */
 };
 
 struct learning {
 	const struct tally *tally;
 	const struct talks *talks;
 	struct table names, cidrs; /* of lines */
+	struct table counted;	   /* targets whose links a line has */
 	uint32_t *first_link;	   /* by target: the links to it, ended by 0 */
 	uint32_t *next_link;
 	bool quic, name_service;
@@ -182,6 +184,7 @@ static void add_address(struct learning *l, const struct reached *to, struct tex
 {
 	char addr[ADDR_TEXT_MAX], key[ADDR_TEXT_MAX + 16];
 	bool brackets = !addr_is_v4(&to->addr) && !to->icmp;
+	uint32_t target[2] = { r->target, r->protocol }, known;
 	struct line *line;
 
 	snprintf(key, sizeof(key), "%s://%s%s%s",
@@ -197,8 +200,9 @@ static void add_address(struct learning *l, const struct reached *to, struct tex
 		add_port(l, line, to->port);
 	if (name.len)
 		line->instead = name;
-	/* Each of its names has a row of its own here. */
-	if (!line->flows)
+	/* Each of its names comes here, with the same links. */
+	known = table_count(&l->counted);
+	if (table_add(&l->counted, target, sizeof(target)) == known)
 		add_links(l, line, r->target, r->protocol);
 }
 
@@ -240,7 +244,7 @@ static void add_reach(struct learning *l, const struct talks_reach *r)
 		l->name_service = true;
 	if (has_name)
 		add_name(l, normal, &to, r);
-	if (!has_name || to.icmp)
+	if (!has_name || to.icmp || r->by_address)
 		add_address(l, &to, name, r);
 }
 
@@ -320,7 +324,7 @@ static void put_use(FILE *out, const struct learning *l, const struct line *line
 	put_bytes(out, line->up);
 	fputs(" sent", out);
 	if (line->instead.len) {
-		fputs(line->is_icmp ? "; it was " : "; no rule can name it: ", out);
+		fputs("; it was ", out);
 		render_plain(out, line->instead);
 	}
 }
@@ -467,6 +471,7 @@ int learned_profile(const struct tally *t, const struct learned_run *run, FILE *
 
 	table_init(&l.names, sizeof(struct line));
 	table_init(&l.cidrs, sizeof(struct line));
+	table_init(&l.counted, sizeof(struct row));
 	if (!index_links(&l)) {
 		ret = error_set(err, ENOMEM, "write the profile");
 	} else {
@@ -479,5 +484,6 @@ int learned_profile(const struct tally *t, const struct learned_run *run, FILE *
 	free(l.next_link);
 	free_lines(&l.names);
 	free_lines(&l.cidrs);
+	table_free(&l.counted);
 	return ret;
 }

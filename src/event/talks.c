@@ -38,6 +38,7 @@ struct talks *talks_new(void)
 	table_init(&f->targets, sizeof(struct row));
 	table_init(&f->processes, sizeof(struct talks_process));
 	table_init(&f->pids, sizeof(struct row));
+	table_init(&f->asked, sizeof(struct row));
 	table_init(&f->links, sizeof(struct talks_link));
 	table_init(&f->reaches, sizeof(struct talks_reach));
 	table_init(&f->refusals, sizeof(struct talks_refusal));
@@ -52,6 +53,7 @@ void talks_free(struct talks *f)
 	table_free(&f->targets);
 	table_free(&f->processes);
 	table_free(&f->pids);
+	table_free(&f->asked);
 	table_free(&f->links);
 	table_free(&f->reaches);
 	table_free(&f->refusals);
@@ -66,9 +68,13 @@ void talks_left_out(const struct talks *f,
 		const char *name;
 		const struct table *table;
 	} tables[] = {
-		{ "texts", &f->texts },		{ "flow_targets", &f->targets },
-		{ "processes", &f->processes }, { "pids", &f->pids },
-		{ "connections", &f->links },	{ "names_of_targets", &f->reaches },
+		{ "texts", &f->texts },
+		{ "flow_targets", &f->targets },
+		{ "processes", &f->processes },
+		{ "pids", &f->pids },
+		{ "questions_of_processes", &f->asked },
+		{ "connections", &f->links },
+		{ "names_of_targets", &f->reaches },
 		{ "refusals", &f->refusals },
 	};
 
@@ -400,9 +406,51 @@ static void learn_open(struct talks *f, struct talks_open *o, const struct entry
 
 /* --- records --- */
 
-/* Each of a target's names, or none. */
-static void reach(struct talks *f, const struct entry *rec)
+struct asked_key {
+	uint64_t pid;
+	uint32_t run, name;
+};
+
+static bool has_asked(struct talks *f, uint32_t run, const struct entry *rec,
+		      struct text name)
 {
+	struct asked_key key = { rec->number[NUMBER_PID], run,
+				 table_find(&f->texts, name.s, name.len) };
+
+	return key.name && table_find(&f->asked, &key, sizeof(key));
+}
+
+/* Its process is known, and has asked for none of the target's names: then it may well have
+ * had nothing but the address. */
+static bool goes_by_address(struct talks *f, uint32_t run, const struct entry *rec)
+{
+	size_t n = rec->list[LIST_NAMES].count;
+
+	if (rec->number[NUMBER_PID] <= 0 || !n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (has_asked(f, run, rec, rec->list[LIST_NAMES].items[i]))
+			return false;
+	}
+	return true;
+}
+
+static void add_query(struct talks *f, uint32_t run, const struct entry *rec)
+{
+	struct asked_key key = { rec->number[NUMBER_PID], run, 0 };
+
+	bin_at(f, time_of(rec))->queries++;
+	if (rec->number[NUMBER_PID] <= 0)
+		return;
+	key.name = intern(&f->texts, rec->text[TEXT_QNAME]);
+	if (key.name)
+		table_add(&f->asked, &key, sizeof(key));
+}
+
+/* Each of a target's names, or none. */
+static void reach(struct talks *f, uint32_t run, const struct entry *rec)
+{
+	bool by_address = goes_by_address(f, run, rec);
 	size_t n = rec->list[LIST_NAMES].count;
 
 	for (size_t i = 0; i < MAX(n, (size_t)1); i++) {
@@ -416,6 +464,7 @@ static void reach(struct talks *f, const struct entry *rec)
 		r->name = key[0];
 		r->target = key[1];
 		r->protocol = key[2];
+		r->by_address |= by_address;
 		r->flows++;
 	}
 }
@@ -425,7 +474,7 @@ static void add_begin(struct talks *f, uint32_t run, const struct entry *rec)
 	struct talks_open *o;
 
 	bin_at(f, time_of(rec))->flows++;
-	reach(f, rec);
+	reach(f, run, rec);
 	if (entry_has(rec, NUMBER_FLOW_ID)) {
 		o = open_flow(f, run, rec);
 		if (o)
@@ -547,7 +596,7 @@ void talks_add(struct talks *f, enum event_kind kind, uint32_t run,
 		add_refusal(f, rec);
 		break;
 	case EVENT_DNS_QUERY:
-		bin_at(f, time_of(rec))->queries++;
+		add_query(f, run, rec);
 		break;
 	default:
 		break;

@@ -33,6 +33,7 @@ struct talks_link {
 struct talks_reach {
 	struct row row; /* the numbers */
 	uint32_t name, target, protocol;
+	bool by_address; /* by a process, too, that had asked for none of its names */
 	uint64_t flows;
 };
 
@@ -63,6 +64,7 @@ struct talks_bin {
 struct talks {
 	struct table texts; /* names, protocols, errors, rules: what rows point to */
 	struct table targets, processes, pids;
+	struct table asked; /* which process has asked for which name */
 	struct table links, reaches, refusals;
 	struct talks_open *open; /* hash of those without an end */
 	uint32_t open_count;

@@ -22,7 +22,8 @@ def profile(lab, who):
     lab.run(["rm", "-r", folder], who)
 
 
-# Once a name is known for an address, what goes there counts as going to the name.
+# Addresses first, while no name is known for them: so it doesn't matter whether it is known who
+# has gone there.
 SCRIPT = """
     curl -sS {v6}/hello
     curl -s http://{web}:{closed}/ || echo refused

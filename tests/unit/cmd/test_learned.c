@@ -97,7 +97,10 @@ static void assert_learned(const char *lines, const char *expected)
 	",\"bytes_down\":" down "}\n"
 #define ANSWER(name, more)                                                               \
 	"{\"event\":\"dns_answer\",\"mode\":\"relayed\",\"qname\":\"" name "\"" more "}" \
-										     "\n"
+	"\n"
+#define ASKED_BY(pid, name)                                                           \
+	"{\"event\":\"dns_query\",\"run_id\":\"r\",\"pid\":" pid ",\"qname\":\"" name \
+	"\"}\n"
 #define CURL ",\"comm\":\"curl\",\"pid\":5"
 #define GIT ",\"exe\":\"/usr/bin/git\",\"pid\":6"
 
@@ -112,12 +115,14 @@ static void names_are_allowed_at_their_ports(void **state)
 {
 	(void)state;
 	assert_learned(
-		ATTEMPT("1", "192.0.2.1:443", "\"one.test\"", CURL)
-			END("1", "100", "2500") ATTEMPT("2", "192.0.2.2:80",
-							"\"ONE.test.\"",
-							GIT) END("2", "1", "2000000")
-				ATTEMPT("3", "192.0.2.1:444", "\"one.test\"", CURL)
-					END("3", "0", "0"),
+		ASKED_BY("5", "one.test") ASKED_BY("6", "ONE.test.")
+			ATTEMPT("1", "192.0.2.1:443", "\"one.test\"", CURL)
+				END("1", "100", "2500")
+					ATTEMPT("2", "192.0.2.2:80", "\"ONE.test.\"", GIT)
+						END("2", "1", "2000000")
+							ATTEMPT("3", "192.0.2.1:444",
+								"\"one.test\"", CURL)
+								END("3", "0", "0"),
 		HEAD NAMES
 		"    \"one.test:80,443-444\", # curl, git: 3 flows, 2.0 MB received, "
 		"101 B sent\n]\n");
@@ -138,11 +143,14 @@ static void without_a_name_the_address_is(void **state)
 {
 	(void)state;
 	assert_learned(
-		ATTEMPT("1", "192.0.2.1:22", "", GIT) END("1", "1", "2")
-			START("2", "udp", "[2001:db8::1]:123", "") END("2", "48", "48")
-				ATTEMPT("3", "[2001:db8::1]:80", "", ""),
+		ATTEMPT("4", "192.0.2.1:24", "", CURL) END("4", "3", "3")
+			ATTEMPT("1", "192.0.2.1:22", "", GIT) END("1", "1", "2")
+				START("2", "udp", "[2001:db8::1]:123", "")
+					END("2", "48", "48")
+						ATTEMPT("3", "[2001:db8::1]:80", "", ""),
 		HEAD ADDRESSES
-		"    \"tcp://192.0.2.1:22\", # git: 1 flow, 2 B received, 1 B sent\n"
+		"    \"tcp://192.0.2.1:22,24\", # curl, git: 2 flows, 5 B received, 4 B "
+		"sent\n"
 		"    \"tcp://[2001:db8::1]:80\", # 1 flow, 0 B received, 0 B sent\n"
 		"    \"udp://[2001:db8::1]:123\", # 1 flow, 48 B received, 48 B "
 		"sent\n]\n");
@@ -194,17 +202,33 @@ static void names_that_no_rule_can_bear(void **state)
 				ATTEMPT("4", "192.0.2.4:80", "\"x\\n\\u001b[2J\\\"]\"",
 					"") ANSWER("@/etc/passwd", ""),
 		HEAD ADDRESSES "    \"tcp://192.0.2.1:80\", # 1 flow, 1 B received, 1 B "
-			       "sent; no rule can name "
-			       "it: _odd.test\n"
+			       "sent; it was _odd.test\n"
 			       "    \"tcp://192.0.2.2:80\", # 1 flow, 0 B received, 0 B "
-			       "sent; no rule can name "
-			       "it: a.test:1,@/etc/passwd\n"
+			       "sent; it was a.test:1,@/etc/passwd\n"
 			       "    \"tcp://192.0.2.3:80\", # 1 flow, 0 B received, 0 B "
-			       "sent; no rule can name "
-			       "it: 192.0.2.99\n"
+			       "sent; it was 192.0.2.99\n"
 			       "    \"tcp://192.0.2.4:80\", # 1 flow, 0 B received, 0 B "
-			       "sent; no rule can name "
-			       "it: x\\x0a\\x1b[2J\"]\n]\n");
+			       "sent; it was x\\x0a\\x1b[2J\"]\n]\n");
+}
+
+/* A process that hasn't asked for the name may have been given the address. */
+static void whoever_has_not_asked_may_go_by_the_address(void **state)
+{
+	(void)state;
+	assert_learned(ASKED_BY("5", "a.test")
+			       ATTEMPT("1", "192.0.2.1:80", "\"b.test\",\"a.test\"", CURL)
+				       END("1", "1", "1"),
+		       HEAD NAMES
+		       "    \"a.test:80\", # curl: 1 flow, 1 B received, 1 B sent\n"
+		       "    \"b.test:80\", # curl: 1 flow, 1 B received, 1 B "
+		       "sent\n]\n");
+	assert_learned(
+		ASKED_BY("5", "a.test") ATTEMPT("1", "192.0.2.1:80", "\"a.test\"", GIT)
+			END("1", "1", "1"),
+		HEAD NAMES
+		"    \"a.test:80\", # git: 1 flow, 1 B received, 1 B sent\n]\n" ADDRESSES
+		"    \"tcp://192.0.2.1:80\", # git: 1 flow, 1 B "
+		"received, 1 B sent; it was a.test\n]\n");
 }
 
 /* A log may be anybody's: what is no address must not become a rule. */
@@ -267,6 +291,7 @@ int main(void)
 		cmocka_unit_test(names_that_were_found_may_be_asked_for),
 		cmocka_unit_test(quic_to_names_is_told),
 		cmocka_unit_test(names_that_no_rule_can_bear),
+		cmocka_unit_test(whoever_has_not_asked_may_go_by_the_address),
 		cmocka_unit_test(what_is_no_target_is_no_rule),
 		cmocka_unit_test(commands_and_processes_stay_in_their_comments),
 		cmocka_unit_test(many_ports_are_all_ports),
