@@ -51,14 +51,27 @@ static void put_row(FILE *out, const struct table *t, uint32_t i)
 		fwrite(row->key, 1, row->len, out);
 }
 
-/* The thing whose text has been written to `out`, which is closed; NULL without memory. */
-static struct thing *thing_at(struct side *s, FILE *out, char **text, const size_t *len)
+/* What a thing is called, while it is written. */
+struct telling {
+	FILE *out;
+	char *text;
+	size_t len;
+};
+
+static FILE *begin_thing(struct telling *t)
+{
+	t->out = open_memstream(&t->text, &t->len);
+	return t->out;
+}
+
+/* NULL without memory. */
+static struct thing *end_thing(struct side *s, struct telling *t)
 {
 	struct thing *thing = NULL;
 
-	if (fclose(out) == 0)
-		thing = table_row(&s->things, table_add(&s->things, *text, *len));
-	free(*text);
+	if (fclose(t->out) == 0)
+		thing = table_row(&s->things, table_add(&s->things, t->text, t->len));
+	free(t->text);
 	return thing;
 }
 
@@ -83,9 +96,8 @@ static bool add_destination(struct side *s, const struct talks_link *link)
 	struct text protocol = talks_text(talks, link->protocol);
 	struct text name = talks_text(talks, link->name);
 	struct thing *thing;
-	char *text;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
+	struct telling told;
+	FILE *out = begin_thing(&told);
 
 	if (!out)
 		return false;
@@ -94,7 +106,7 @@ static bool add_destination(struct side *s, const struct talks_link *link)
 	put_text(out, name.len ? name : target);
 	if (name.len)
 		put_text(out, port_of(target, protocol));
-	thing = thing_at(s, out, &text, &len);
+	thing = end_thing(s, &told);
 	if (!thing)
 		return false;
 	thing->is_destination = true;
@@ -108,9 +120,8 @@ static bool add_refusal(struct side *s, const struct talks_refusal *r)
 {
 	const struct talks *talks = s->tally.talks;
 	struct thing *thing;
-	char *text;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
+	struct telling told;
+	FILE *out = begin_thing(&told);
 
 	if (!out)
 		return false;
@@ -124,7 +135,7 @@ static bool add_refusal(struct side *s, const struct talks_refusal *r)
 		fputc(' ', out);
 		put_text(out, talks_text(talks, r->rule));
 	}
-	thing = thing_at(s, out, &text, &len);
+	thing = end_thing(s, &told);
 	if (thing)
 		thing->times += r->n;
 	return thing;
@@ -133,15 +144,14 @@ static bool add_refusal(struct side *s, const struct talks_refusal *r)
 static bool add_plain(struct side *s, const char *what, struct text name, uint64_t times)
 {
 	struct thing *thing;
-	char *text;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
+	struct telling told;
+	FILE *out = begin_thing(&told);
 
 	if (!out)
 		return false;
 	fputs(what, out);
 	put_text(out, name);
-	thing = thing_at(s, out, &text, &len);
+	thing = end_thing(s, &told);
 	if (thing)
 		thing->times += times;
 	return thing;

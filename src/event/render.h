@@ -39,6 +39,11 @@ size_t render_events(const struct tally *t,
 
 /* "key=2, other=1", at most `limit` of them; "none" without any. */
 void render_counts(FILE *out, const struct view_counts *counts, size_t limit);
+/* "attempts=1, ok=1, error=0, flow_end=1" */
+void render_connects(FILE *out, const struct tally_connects *c);
+/* "targets=ADDR (attempts=1, ..., matched_domains=none), ...", or "targets=none". */
+void render_targets(FILE *out, const struct view_name *name, size_t targets,
+		    size_t rules);
 /* "a, b", or "none". */
 void render_list(FILE *out, const struct view_texts *texts);
 

@@ -94,6 +94,30 @@ void render_list(FILE *out, const struct view_texts *texts)
 		fputs("none", out);
 }
 
+void render_connects(FILE *out, const struct tally_connects *c)
+{
+	fprintf(out, "attempts=%llu, ok=%llu, error=%llu, flow_end=%llu",
+		(unsigned long long)c->attempts, (unsigned long long)c->ok,
+		(unsigned long long)c->error, (unsigned long long)c->end);
+}
+
+void render_targets(FILE *out, const struct view_name *name, size_t targets, size_t rules)
+{
+	size_t n = MIN(name->target_count, targets);
+
+	fputs("targets=", out);
+	for (size_t i = 0; i < n; i++) {
+		fputs(i ? ", " : "", out);
+		render_plain(out, name->targets[i].target);
+		fputs(" (", out);
+		render_connects(out, &name->targets[i].connects);
+		fputs(", matched_domains=", out);
+		render_counts(out, &name->targets[i].matched, rules);
+		fputc(')', out);
+	}
+	fputs(n ? "" : "none", out);
+}
+
 /* --- the report --- */
 
 static void put_none(FILE *out)
@@ -113,13 +137,6 @@ static void put_counts(FILE *out, const char *title, const struct view_counts *c
 		put_none(out);
 }
 
-static void put_connects(FILE *out, const struct tally_connects *c)
-{
-	fprintf(out, "attempts=%llu, ok=%llu, error=%llu, flow_end=%llu",
-		(unsigned long long)c->attempts, (unsigned long long)c->ok,
-		(unsigned long long)c->error, (unsigned long long)c->end);
-}
-
 static void put_name(FILE *out, const struct view_name *name)
 {
 	fputs("  ", out);
@@ -127,22 +144,6 @@ static void put_name(FILE *out, const struct view_name *name)
 	fprintf(out, ": queries=%llu, answers=%llu, answer_ips=",
 		(unsigned long long)name->queries, (unsigned long long)name->answers);
 	render_list(out, &name->ips);
-}
-
-static void put_targets(FILE *out, const struct view_name *name)
-{
-	fputs(", targets=", out);
-	for (size_t i = 0; i < name->target_count; i++) {
-		fputs(i ? ", " : "", out);
-		render_plain(out, name->targets[i].target);
-		fputs(" (", out);
-		put_connects(out, &name->targets[i].connects);
-		fputs(", matched_domains=", out);
-		render_counts(out, &name->targets[i].matched, SIZE_MAX);
-		fputc(')', out);
-	}
-	if (!name->target_count)
-		fputs("none", out);
 }
 
 static void put_names(FILE *out, const struct view *v)
@@ -159,7 +160,8 @@ static void put_names(FILE *out, const struct view *v)
 	fputs("dns-target-correlations:\n", out);
 	for (size_t i = 0; i < v->name_count; i++) {
 		put_name(out, &v->names[i]);
-		put_targets(out, &v->names[i]);
+		fputs(", ", out);
+		render_targets(out, &v->names[i], SIZE_MAX, SIZE_MAX);
 		fputc('\n', out);
 	}
 	if (!v->name_count)
@@ -172,7 +174,8 @@ static void put_names(FILE *out, const struct view *v)
 		put_name(out, &v->names[i]);
 		fputs(", matched_domains=", out);
 		render_counts(out, &v->names[i].matched, SIZE_MAX);
-		put_targets(out, &v->names[i]);
+		fputs(", ", out);
+		render_targets(out, &v->names[i], SIZE_MAX, SIZE_MAX);
 		fputc('\n', out);
 	}
 	if (!policy_names)
@@ -186,7 +189,7 @@ static void put_top_targets(FILE *out, const struct view *v)
 		fputs("  ", out);
 		render_plain(out, v->targets[i].target);
 		fputs(": ", out);
-		put_connects(out, &v->targets[i].connects);
+		render_connects(out, &v->targets[i].connects);
 		fputs(", dns_names=", out);
 		render_list(out, &v->targets[i].names);
 		fputs(", matched_domains=", out);

@@ -86,35 +86,10 @@ static void put_capture(FILE *out, const struct summary *s)
 	fputc('\n', out);
 }
 
-static void put_connects(FILE *out, const struct tally_connects *c)
-{
-	fprintf(out, "attempts=%llu, ok=%llu, error=%llu, flow_end=%llu",
-		(unsigned long long)c->attempts, (unsigned long long)c->ok,
-		(unsigned long long)c->error, (unsigned long long)c->end);
-}
-
 static void put_rules(FILE *out, const struct view_counts *matched)
 {
 	fputs("matched_domains=", out);
 	render_counts(out, matched, RANKED_MAX);
-}
-
-/* "ADDR (attempts=..., ...)", several of them, or "none". */
-static void put_targets(FILE *out, const struct view_name *name, size_t limit)
-{
-	size_t n = MIN(name->target_count, limit);
-
-	fputs("targets=", out);
-	for (size_t i = 0; i < n; i++) {
-		fputs(i ? ", " : "", out);
-		render_plain(out, name->targets[i].target);
-		fputs(" (", out);
-		put_connects(out, &name->targets[i].connects);
-		fputs(", ", out);
-		put_rules(out, &name->targets[i].matched);
-		fputc(')', out);
-	}
-	fputs(n ? "" : "none", out);
 }
 
 static void line_events(FILE *out, const struct view *v)
@@ -140,7 +115,7 @@ static void line_names(FILE *out, const struct view *v)
 		(unsigned long long)name->queries, (unsigned long long)name->answers);
 	render_list(out, &name->ips);
 	fputs(", ", out);
-	put_targets(out, name, VIEW_NAME_TARGETS);
+	render_targets(out, name, VIEW_NAME_TARGETS, RANKED_MAX);
 	fputc(')', out);
 }
 
@@ -158,7 +133,7 @@ static void put_row(FILE *out, const struct view_row *row)
 	put_rules(out, row->matched);
 	if (row->target) {
 		fputs(", ", out);
-		put_connects(out, &row->target->connects);
+		render_connects(out, &row->target->connects);
 	}
 	fputc(')', out);
 }
@@ -198,7 +173,7 @@ static void line_correlation(FILE *out, const struct view *v)
 	fputs(", ", out);
 	put_rules(out, &name->matched);
 	fputs(", ", out);
-	put_targets(out, name, 1);
+	render_targets(out, name, 1, RANKED_MAX);
 	fputc(')', out);
 }
 
@@ -212,7 +187,7 @@ static void line_target(FILE *out, const struct view *v)
 	}
 	render_plain(out, to->target);
 	fputs(" (", out);
-	put_connects(out, &to->connects);
+	render_connects(out, &to->connects);
 	fputs(", dns_names=", out);
 	render_list(out, &to->names);
 	fputs(", ", out);
