@@ -124,10 +124,9 @@ static void emit(const struct echo_flow *f, struct event ev)
 
 static void tell_start(const struct echo_flow *f)
 {
-	struct event ev = { EVENT_FLOW_START, .flow_start.peer = { f->peer } };
-
-	ev.flow_start.local.port = f->asker->wire_id;
-	emit(f, ev);
+	emit(f, (struct event){ .kind = EVENT_FLOW_START,
+				.flow_start = { .local.port = f->asker->wire_id,
+						.peer.addr = f->peer } });
 }
 
 /* Its own socket's, or that of the raw one. */
@@ -406,7 +405,6 @@ static bool admit(const struct echoes *t, struct echo_near *near,
 	struct endpoint child = { query->child, query->id };
 	struct inquiry q = { .target = { .protocol = protocol_of(&query->peer),
 					 .to = { .addr = query->peer } } };
-
 	bool may = guard_admits(t->deps.guard, &child, 0, &q);
 
 	/* RFC 1122 3.2.2: no ICMP error about a datagram to many. */
