@@ -101,10 +101,10 @@ def test_what_the_host_says_the_gateway_says(lab, sandbox, with_ping_sockets, im
 
 
 @PINGERS
-def test_too_big(inside, trail, ping_sockets, family):
+def test_too_big(sandbox, trail, ping_sockets, family):
     argv = ["ping", "-n", "-c", "1", "-W", "5", "-M", "do", "-s", "1440", END[family]]
     for _ in range(2):  # what the host has learned is not the child's router's knowledge
-        got = inside(*argv).out
+        got = sandbox(*argv).out
         assert f"From {HOPS[family][2]} icmp_seq=1" in got and f"mtu = {END_MTU}" in got.replace(
             "mtu=", "mtu = "), got
 
