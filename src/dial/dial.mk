@@ -1,6 +1,11 @@
 childflow_lib_sources += \
 	src/dial/direct.c \
 	src/dial/direct.h \
+	src/dial/handshake.c \
+	src/dial/handshake.h \
+	src/dial/http.c \
 	src/dial/sock.c \
 	src/dial/sock.h \
+	src/dial/socks4.c \
+	src/dial/socks5.c \
 	$(NULL)
