@@ -3,6 +3,8 @@ childflow_lib_sources += \
 	src/dns/answer.h \
 	src/dns/hosts.c \
 	src/dns/hosts.h \
+	src/dns/lookup.c \
+	src/dns/lookup.h \
 	src/dns/msg.c \
 	src/dns/msg.h \
 	src/dns/name.c \
