@@ -8,8 +8,9 @@
 struct dialer;
 struct dial;
 
-/* Called once: the channel with err 0, or NULL with an errno. Never from within dial(). */
-typedef void (*dial_fn)(void *ctx, struct channel *far, int err);
+/* Called once: the channel with err 0, or NULL with an errno and, when there is more to say, a
+ * sentence that is valid in the call. Never from within dial(). */
+typedef void (*dial_fn)(void *ctx, struct channel *far, int err, const char *why);
 
 /* What dial() came to: one of the three is set. */
 struct dial_result {

@@ -228,7 +228,7 @@ int engine_prepare(struct engine *e, struct error *err)
 	struct flow_deps deps = {
 		.loop = &e->loop,
 		.guard = &e->guard,
-		.dialer = &e->direct.dialer,
+		.direct = &e->direct.dialer,
 		.socks = &e->socks,
 	};
 	size_t room;

@@ -375,7 +375,7 @@ static void fail_to_connect(struct sock *s, int err)
 	if (s->probes && errqueue_next(s->fd, &e))
 		set->why = &e.error;
 	dispose(s);
-	s->done(s->ctx, NULL, err);
+	s->done(s->ctx, NULL, err, NULL);
 	set->why = NULL;
 }
 
@@ -391,7 +391,7 @@ static void on_connected(struct sock *s, bool failed)
 	if (s->probes)
 		end_probe(s);
 	s->state = SOCK_OPEN;
-	s->done(s->ctx, &s->ch, 0);
+	s->done(s->ctx, &s->ch, 0, NULL);
 }
 
 static void on_ready(struct poll_source *source, uint32_t events)

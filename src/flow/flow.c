@@ -61,6 +61,7 @@ struct flow {
 	struct who_ask who;
 	bool sniffs;
 	struct attempt *attempt;
+	struct dialer *dialer;
 	struct dial *dial;
 	struct pump pump;
 };
@@ -113,7 +114,7 @@ static void flow_close(struct flow *f, enum close_reason reason, int err)
 						   .reason = reason,
 						   .err = err } });
 	} else if (f->dial) {
-		t->deps.dialer->ops->cancel(f->dial);
+		f->dialer->ops->cancel(f->dial);
 	}
 	f->state = FLOW_CLOSED;
 	guard_release(t->deps.guard, f->hold);
@@ -207,10 +208,10 @@ static void start_sniffing(struct flow *f, struct channel *near, struct channel 
 
 /* --- dialling --- */
 
-static void result(struct flow *f, struct channel *far, int err)
+static void result(struct flow *f, struct channel *far, int err, const char *why)
 {
 	struct event ev = { .kind = EVENT_CONNECT_RESULT,
-			    .connect_result = { .err = err } };
+			    .connect_result = { .err = err, .error = why } };
 
 	if (far && f->table->deps.guard->events->wants_local)
 		far->ops->endpoints(far, &ev.connect_result.local,
@@ -218,14 +219,14 @@ static void result(struct flow *f, struct channel *far, int err)
 	emit(f, ev);
 }
 
-static void refuse(struct flow *f, int err)
+static void refuse(struct flow *f, int err, const char *sentence)
 {
 	struct attempt *a = f->attempt;
 	const struct neterror *why = f->table->deps.socks->why;
 
 	f->attempt = NULL;
 	if (f->state != FLOW_ASKING)
-		result(f, NULL, err);
+		result(f, NULL, err, sentence);
 	if (why) {
 		struct neterror e = *why;
 
@@ -237,22 +238,22 @@ static void refuse(struct flow *f, int err)
 	flow_close(f, CLOSE_REMOTE_RESET, err);
 }
 
-static void on_dialed(void *ctx, struct channel *far, int err)
+static void on_dialed(void *ctx, struct channel *far, int err, const char *why)
 {
 	struct flow *f = ctx;
 	struct channel *near;
 
 	f->dial = NULL;
 	if (!far)
-		return refuse(f, err);
+		return refuse(f, err, why);
 	near = f->attempt->ops->accept(f->attempt);
 	f->attempt = NULL;
 	if (!near) {
 		far->ops->close(far, ECONNABORTED);
-		result(f, NULL, ENOMEM);
+		result(f, NULL, ENOMEM, NULL);
 		return flow_close(f, CLOSE_CHILD_RESET, ENOMEM);
 	}
-	result(f, far, 0);
+	result(f, far, 0, NULL);
 	if (f->sniffs)
 		return start_sniffing(f, near, far);
 	f->state = FLOW_OPEN;
@@ -265,7 +266,7 @@ static void on_cancel(void *owner)
 
 	f->attempt = NULL;
 	if (f->state != FLOW_ASKING)
-		result(f, NULL, ECONNABORTED);
+		result(f, NULL, ECONNABORTED, NULL);
 	flow_close(f, CLOSE_CHILD_RESET, ECONNABORTED);
 }
 
@@ -293,11 +294,12 @@ static void dial(struct flow *f)
 	struct dial_result r;
 
 	emit(f, (struct event){ .kind = EVENT_CONNECT_ATTEMPT });
-	r = t->deps.dialer->ops->dial(t->deps.dialer, &f->target, on_dialed, f);
+	f->dialer = f->target.via_proxy ? t->deps.proxy : t->deps.direct;
+	r = f->dialer->ops->dial(f->dialer, &f->target, on_dialed, f);
 	if (r.pending)
 		f->dial = r.pending;
 	else
-		on_dialed(f, r.far, r.err);
+		on_dialed(f, r.far, r.err, NULL);
 }
 
 static bool admits(const struct flow_table *t, const struct attempt *a, struct inquiry *q)
@@ -305,6 +307,7 @@ static bool admits(const struct flow_table *t, const struct attempt *a, struct i
 	q->target.protocol = IPPROTO_TCP;
 	q->target.to = a->remote;
 	q->target.probe_ttl = a->probe_ttl;
+	q->target.via_proxy = t->deps.proxy;
 	return guard_admits(t->deps.guard, &a->child, 0, q);
 }
 
@@ -314,7 +317,7 @@ static void start(struct flow *f)
 	struct inquiry q = { .process = who_process(&f->who) };
 
 	if (!admits(f->table, f->attempt, &q))
-		return refuse(f, ECONNREFUSED);
+		return refuse(f, ECONNREFUSED, NULL);
 	f->state = FLOW_DIALING;
 	f->id = event_flow_id(guard->events);
 	f->target = q.target;
@@ -443,7 +446,7 @@ static void cancel_dialing(struct flow_table *t)
 		struct flow *f = list_entry(pos, struct flow, node);
 
 		if (f->state == FLOW_ASKING || f->state == FLOW_DIALING)
-			refuse(f, ECONNREFUSED);
+			refuse(f, ECONNREFUSED, NULL);
 	}
 }
 

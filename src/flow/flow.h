@@ -18,7 +18,8 @@ struct flow_table;
 struct flow_deps {
 	uv_loop_t *loop;
 	const struct guard *guard;
-	struct dialer *dialer;
+	struct dialer *direct;
+	struct dialer *proxy; /* NULL: there is none; else all flows go through it */
 	struct sock_set *socks;
 	struct who *who;	/* or NULL */
 	struct nameserver *dns; /* serves TCP connections to port 53 */

@@ -68,9 +68,10 @@ static size_t room(void *ctx)
 
 static const struct channel_up up = { on_data, on_drain, on_eof, on_closed, room };
 
-static void on_dialed(void *ctx, struct channel *far, int err)
+static void on_dialed(void *ctx, struct channel *far, int err, const char *why)
 {
 	(void)ctx;
+	(void)why;
 	t.done = true;
 	t.ch = far;
 	t.err = err;
@@ -92,7 +93,7 @@ static void dial(void)
 	struct dial_result r = sock_connect(&t.set, &t.at, on_dialed, NULL);
 
 	if (!r.pending)
-		on_dialed(NULL, r.far, r.err);
+		on_dialed(NULL, r.far, r.err, NULL);
 	run_until(t.done);
 }
 
@@ -179,7 +180,7 @@ static void a_probe_leaves_nothing_behind(void **state)
 		assert_int_equal(option(ours, IP_RECVERR), 1);
 		run_until(t.done);
 	} else {
-		on_dialed(NULL, r.far, r.err);
+		on_dialed(NULL, r.far, r.err, NULL);
 	}
 	assert_non_null(t.ch);
 	t.ch->up = &up;

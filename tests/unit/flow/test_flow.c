@@ -9,7 +9,7 @@ static void answers_only_when_connected(void **state)
 	assert_int_equal(t.dialled.to.port, 80);
 	assert_int_equal(t.accepts + t.refuses, 0);
 	assert_events(EVENT_CONNECT_ATTEMPT);
-	t.done(t.done_ctx, &t.far.ch, 0);
+	t.done(t.done_ctx, &t.far.ch, 0, NULL);
 	assert_int_equal(t.accepts, 1);
 	assert_events(EVENT_CONNECT_ATTEMPT, EVENT_CONNECT_RESULT);
 	assert_int_equal(t.last.connect_result.err, 0);
@@ -28,7 +28,7 @@ static void the_child_sees_the_hosts_errno(void **state)
 {
 	(void)state;
 	flow_attempt(t.table, &t.attempt);
-	t.done(t.done_ctx, NULL, EHOSTUNREACH);
+	t.done(t.done_ctx, NULL, EHOSTUNREACH, NULL);
 	assert_int_equal(t.refuses, 1);
 	assert_int_equal(t.refuse_err, EHOSTUNREACH);
 	assert_events(EVENT_CONNECT_ATTEMPT, EVENT_CONNECT_RESULT);
@@ -44,7 +44,7 @@ static void fail_as(const char *router)
 	t.refuses = t.refuse_err = t.refuse_type = 0;
 	flow_attempt(t.table, &t.attempt);
 	t.socks.why = &e;
-	t.done(t.done_ctx, NULL, EHOSTUNREACH);
+	t.done(t.done_ctx, NULL, EHOSTUNREACH, NULL);
 	t.socks.why = NULL;
 	assert_int_equal(t.refuses, 1);
 	assert_int_equal(t.refuse_err, 0);
@@ -66,6 +66,30 @@ static void the_child_sees_the_routers_message(void **state)
 	/* The host speaks by the gateway. */
 	fail_as("127.0.0.1");
 	assert_true(addr_eq(&t.refuse_router, &none));
+}
+
+static void everything_goes_by_the_proxy(void **state)
+{
+	(void)state;
+	flow_attempt(t.table, &t.attempt);
+	assert_ptr_equal(t.by, &t.proxy);
+	assert_true(t.dialled.via_proxy);
+	assert_true(t.last.via_proxy);
+	t.done(t.done_ctx, &t.far.ch, 0, NULL);
+	assert_int_equal(t.accepts, 1);
+	assert_true(t.last.via_proxy);
+}
+
+/* There is no second try by another way. */
+static void what_the_proxy_refuses_is_refused(void **state)
+{
+	(void)state;
+	flow_attempt(t.table, &t.attempt);
+	t.done(t.done_ctx, NULL, ECONNREFUSED, "it is ill");
+	assert_int_equal(t.dials, 1);
+	assert_int_equal(t.refuses, 1);
+	assert_string_equal(t.why, "it is ill");
+	assert_int_equal(flow_count(t.table), 0);
 }
 
 static void fails_at_once(void **state)
@@ -239,11 +263,14 @@ static void a_drain_tells_what_it_lost(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define P(f) cmocka_unit_test_prestate_setup_teardown(f, setup, teardown, "proxy")
 	const struct CMUnitTest tests[] = {
 		T(answers_only_when_connected),
 		T(connects_at_once),
 		T(the_child_sees_the_hosts_errno),
 		T(the_child_sees_the_routers_message),
+		P(everything_goes_by_the_proxy),
+		P(what_the_proxy_refuses_is_refused),
 		T(fails_at_once),
 		T(a_forbidden_target_is_never_dialled),
 		T(a_full_table_refuses),

@@ -27,7 +27,7 @@ static struct {
 	struct guard guard;
 	struct events events;
 	struct event_sink sink;
-	struct dialer dialer;
+	struct dialer dialer, proxy;
 	struct poller poller;
 	struct sock_set socks;
 	struct flow_table *table;
@@ -37,6 +37,7 @@ static struct {
 	struct addr refuse_router;
 	int accepts, refuses, refuse_err, refuse_type, dials, cancels, drains;
 	struct target dialled;
+	struct dialer *by;
 	dial_fn done;
 	void *done_ctx;
 	struct dial_result result;
@@ -44,6 +45,7 @@ static struct {
 	enum event_kind kinds[16];
 	int kind_count;
 	struct event last;
+	const char *why; /* of the last connect_result */
 	enum reason reason;
 } t;
 
@@ -138,8 +140,8 @@ static const struct attempt_ops at_ops = { at_accept, at_refuse, at_refuse_as };
 static struct dial_result di_dial(struct dialer *d, const struct target *target,
 				  dial_fn done, void *ctx)
 {
-	(void)d;
 	t.dials++;
+	t.by = d;
 	t.dialled = *target;
 	t.done = done;
 	t.done_ctx = ctx;
@@ -160,19 +162,22 @@ static void on_event(struct event_sink *sink, const struct event *ev)
 	assert_true(t.kind_count < (int)ARRAY_SIZE(t.kinds));
 	t.kinds[t.kind_count++] = ev->kind;
 	t.last = *ev;
+	if (ev->kind == EVENT_CONNECT_RESULT)
+		t.why = ev->connect_result.error;
 	if (ev->kind == EVENT_POLICY_VIOLATION)
 		t.reason = ev->policy_violation.verdict->reason;
 }
 
+/* A state that isn't NULL: there is a proxy. */
 static int setup(void **state)
 {
 	struct flow_deps deps = { .loop = &t.loop,
 				  .guard = &t.guard,
-				  .dialer = &t.dialer,
+				  .direct = &t.dialer,
+				  .proxy = *state ? &t.proxy : NULL,
 				  .socks = &t.socks,
 				  .capacity = 1 };
 
-	(void)state;
 	memset(&t, 0, sizeof(t));
 	uv_loop_init(&t.loop);
 	events_init(&t.events);
@@ -181,7 +186,7 @@ static int setup(void **state)
 				  .loop = &t.loop };
 	t.sink.on_event = on_event;
 	event_sink_add(&t.events, &t.sink);
-	t.dialer.ops = &di_ops;
+	t.dialer.ops = t.proxy.ops = &di_ops;
 	assert_int_equal(poller_init(&t.poller, &t.loop), 0);
 	sock_set_init(&t.socks, &t.loop, &t.poller);
 	t.near.ch.ops = t.far.ch.ops = &ch_ops;
@@ -209,7 +214,7 @@ static int teardown(void **state)
 static void open_flow(void)
 {
 	flow_attempt(t.table, &t.attempt);
-	t.done(t.done_ctx, &t.far.ch, 0);
+	t.done(t.done_ctx, &t.far.ch, 0, NULL);
 	assert_int_equal(t.accepts, 1);
 	assert_true(t.far.receiving);
 }
