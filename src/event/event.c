@@ -9,7 +9,9 @@
 static void text_connect_result(const struct event *ev, char *out, size_t size)
 {
 	snprintf(out, size, " %s",
-		 ev->connect_result.err ? strerror(ev->connect_result.err) : "ok");
+		 ev->connect_result.error ? ev->connect_result.error :
+		 ev->connect_result.err	  ? strerror(ev->connect_result.err) :
+					    "ok");
 }
 
 static void text_flow_end(const struct event *ev, char *out, size_t size)

@@ -30,7 +30,7 @@ static void put_stripped(const struct event *ev, const char *line, char *out, si
 			 addr_format(ev->policy_violation.stripped, addr));
 }
 
-static bool is_new(struct notice_sink *n, const char *line)
+static bool is_new(struct notice_sink *n, const char *line, const char *more)
 {
 	uint64_t h = hash(line);
 
@@ -39,12 +39,19 @@ static bool is_new(struct notice_sink *n, const char *line)
 			return false;
 	if (n->count == NOTICE_LINES_MAX) {
 		if (!n->silent)
-			log_warn("more was blocked; --summary or --flow-log tells all");
+			log_warn("%s; --summary or --flow-log tells all", more);
 		n->silent = true;
 		return false;
 	}
 	n->said[n->count++] = h;
 	return true;
+}
+
+static void make_plain(char *line)
+{
+	for (char *c = line; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
 }
 
 static void on_event(struct event_sink *sink, const struct event *ev)
@@ -59,10 +66,8 @@ static void on_event(struct event_sink *sink, const struct event *ev)
 		put_stripped(ev, line, whole, sizeof(whole));
 	else
 		snprintf(whole, sizeof(whole), "%s", line);
-	for (char *c = whole; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
-	if (is_new(n, whole))
+	make_plain(whole);
+	if (is_new(n, whole, "more was blocked"))
 		log_warn("%s%s", ev->policy_violation.audit ? "audit: would have " : "",
 			 whole);
 }
@@ -70,4 +75,23 @@ static void on_event(struct event_sink *sink, const struct event *ev)
 void notice_sink_init(struct notice_sink *n)
 {
 	*n = (struct notice_sink){ .sink.on_event = on_event };
+}
+
+static void on_proxy_event(struct event_sink *sink, const struct event *ev)
+{
+	struct notice_sink *n = container_of(sink, struct notice_sink, sink);
+	char line[POLICY_EXPLAIN_MAX];
+
+	if (ev->kind != EVENT_CONNECT_RESULT || !ev->via_proxy ||
+	    !ev->connect_result.error || n->silent)
+		return;
+	snprintf(line, sizeof(line), "%s", ev->connect_result.error);
+	make_plain(line);
+	if (is_new(n, line, "proxies have failed in more ways"))
+		log_warn("%s", line);
+}
+
+void notice_sink_init_proxies(struct notice_sink *n)
+{
+	*n = (struct notice_sink){ .sink.on_event = on_proxy_event };
 }

@@ -1,4 +1,5 @@
-/* Refusals as lines on stderr: what was blocked, why, and which option would allow it. */
+/* Refusals as lines on stderr: what was blocked, why, and which option would allow it; and
+ * what proxies have failed by. */
 #ifndef EVENT_NOTICE_H
 #define EVENT_NOTICE_H
 
@@ -16,5 +17,7 @@ struct notice_sink {
 
 /* Each refusal is told once, however often it comes; NOTICE_LINES_MAX of them at most. */
 void notice_sink_init(struct notice_sink *n);
+/* Of proxies each sentence, whichever target it was about. */
+void notice_sink_init_proxies(struct notice_sink *n);
 
 #endif

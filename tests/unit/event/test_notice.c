@@ -177,6 +177,38 @@ static void counters_count_each_kind(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void fail_by_proxy(const char *error, bool via_proxy)
+{
+	struct event ev = { .kind = EVENT_CONNECT_RESULT,
+			    .via_proxy = via_proxy,
+			    .connect_result = { .err = 111, .error = error } };
+
+	event_emit(&t.events, &ev);
+}
+
+static void proxies_failures_are_told_once(void **state)
+{
+	char line[30];
+
+	(void)state;
+	list_del(&t.notice.sink.node);
+	notice_sink_init_proxies(&t.notice);
+	event_sink_add(&t.events, &t.notice.sink);
+	fail_by_proxy("proxy x: it is \x1b[1mill", true);
+	fail_by_proxy("proxy x: it is \x1b[1mill", true);
+	fail_by_proxy(NULL, true);
+	fail_by_proxy("not by one", false);
+	violate("203.0.113.9", 443);
+	assert_string_equal(said(), "childflow: warning: proxy x: it is ?[1mill\n");
+	for (int i = 0; i < 40; i++) {
+		snprintf(line, sizeof(line), "proxy %d", i);
+		fail_by_proxy(line, true);
+	}
+	assert_non_null(strstr(said(),
+			       "proxy 18\nchildflow: warning: proxies have failed in "
+			       "more ways; --summary or --flow-log tells all\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +218,7 @@ int main(void)
 		T(an_answer_that_was_kept_back),
 		T(a_name_can_do_nothing_to_a_terminal),
 		T(other_events_are_no_news),
+		T(proxies_failures_are_told_once),
 		T(counters_count_each_kind),
 	};
 
