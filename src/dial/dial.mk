@@ -1,8 +1,12 @@
 childflow_lib_sources += \
+	src/dial/chain.c \
+	src/dial/chain.h \
 	src/dial/direct.c \
 	src/dial/direct.h \
 	src/dial/handshake.c \
 	src/dial/handshake.h \
+	src/dial/host.c \
+	src/dial/host.h \
 	src/dial/http.c \
 	src/dial/sock.c \
 	src/dial/sock.h \

@@ -1,4 +1,5 @@
 check_PROGRAMS += \
+	tests/unit/dial/test_chain \
 	tests/unit/dial/test_handshake \
 	tests/unit/dial/test_sock \
 	tests/unit/dial/test_tls \
