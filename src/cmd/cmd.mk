@@ -15,6 +15,8 @@ childflow_lib_sources += \
 	src/cmd/learned.h \
 	src/cmd/readback.c \
 	src/cmd/readback.h \
+	src/cmd/proxies.c \
+	src/cmd/proxies.h \
 	src/cmd/record.c \
 	src/cmd/record.h \
 	src/cmd/report.c \

@@ -16,6 +16,8 @@ struct engine_setup {
 	bool resolvers_explicit; /* by --dns: every question goes there */
 	char *hosts_text;	 /* --hosts-file's content, or NULL */
 	size_t hosts_len;
+	char *host_hosts_text; /* /etc/hosts when a proxy may stand in it, or NULL */
+	size_t host_hosts_len;
 	struct counters *counters; /* shared */
 	struct logfile *log;	   /* the flow log, or NULL */
 	const char *run_id;

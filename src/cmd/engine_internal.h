@@ -3,6 +3,7 @@
 #define CMD_ENGINE_INTERNAL_H
 
 #include "cmd/engine.h"
+#include "cmd/proxies.h"
 #include "dial/direct.h"
 #include "dns/hosts.h"
 #include "dns/resolver.h"
@@ -27,7 +28,7 @@ struct engine {
 	struct events events;
 	struct event_sink log_sink;
 	struct counter_sink counter_sink;
-	struct notice_sink notice_sink;
+	struct notice_sink notice_sink, proxy_sink;
 	struct hostaddrs host;
 	bool follows_host; /* the rules speak of the host's own addresses */
 	struct flowlog flowlog;
@@ -37,6 +38,7 @@ struct engine {
 	struct poller poller;
 	struct sock_set socks;
 	struct direct direct;
+	struct proxies proxies;
 	struct hosts *hosts;
 	struct resolver *resolver;
 	struct nameserver *dns;

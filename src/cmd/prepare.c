@@ -93,6 +93,8 @@ static int prepare_policy(struct engine *e, struct error *err)
 		.block_metadata = cfg->block_metadata,
 		.block_private = cfg->block_private,
 		.default_deny = cfg->default_policy == POLICY_DENY,
+		.proxy = cfg->proxies.count,
+		.proxy_only = cfg->proxy_only,
 		.own_resolvers = e->setup->resolvers_explicit,
 		.allow_dns = cfg->allow_dns,
 		.allow_quic = cfg->allow_quic,
@@ -140,6 +142,9 @@ static int prepare_events(struct engine *e, struct error *err)
 	notice_sink_init(&e->notice_sink);
 	if (log_level() >= LOG_LEVEL_WARN && restricts(cfg))
 		event_sink_add(&e->events, &e->notice_sink.sink);
+	notice_sink_init_proxies(&e->proxy_sink);
+	if (log_level() >= LOG_LEVEL_WARN && cfg->proxies.count)
+		event_sink_add(&e->events, &e->proxy_sink.sink);
 	counter_sink_init(&e->counter_sink, e->setup->counters);
 	if (cfg->fail_on_leak || e->setup->log)
 		event_sink_add(&e->events, &e->counter_sink.sink);
@@ -244,9 +249,11 @@ int engine_prepare(struct engine *e, struct error *err)
 	sock_set_init(&e->socks, &e->loop, &e->poller);
 	direct_init(&e->direct, &e->socks);
 	if (prepare_events(e, err) || prepare_capture(e, err) || prepare_guard(e, err) ||
-	    prepare_who(e, err) || prepare_dns(e, err))
+	    prepare_who(e, err) || prepare_dns(e, err) ||
+	    proxies_prepare(&e->proxies, e->setup, &e->loop, &e->socks, e->resolver, err))
 		return -1;
 	deps.who = e->who;
+	deps.proxy = proxies_dialer(&e->proxies);
 	deps.dns = e->dns;
 	e->flows = flow_table_new(&deps);
 	e->udp = e->flows ?
@@ -283,6 +290,7 @@ void engine_prepared_close(struct engine *e)
 	echoes_close(e->echoes);
 	nameserver_close(e->dns);
 	flow_table_close(e->flows);
+	proxies_free(&e->proxies);
 	sock_set_close(&e->socks);
 	resolver_close(e->resolver, NULL, NULL);
 	who_close(e->who);

@@ -17,6 +17,7 @@
 #include "cmd/engine.h"
 #include "cmd/learn.h"
 #include "cmd/packets.h"
+#include "cmd/proxies.h"
 #include "cmd/record.h"
 #include "cmd/summary.h"
 #include "config/path.h"
@@ -191,6 +192,21 @@ static int plan_nsswitch(struct run *run, struct error *err)
 	return add_etc(run, "nsswitch.conf", text, len, err);
 }
 
+static int plan_proxies(struct run *run, struct error *err)
+{
+	const struct config *cfg = run->cfg;
+	struct engine_setup *engine = &run->engine;
+
+	if (!cfg->proxies.count)
+		return 0;
+	if (!cfg->keep_proxy_env)
+		proxies_clean_environment();
+	if (!proxies_need_hosts(cfg))
+		return 0;
+	engine->host_hosts_text = read_file(HOSTS, true, &engine->host_hosts_len, err);
+	return engine->host_hosts_text ? 0 : -1;
+}
+
 static void tell_plan(const struct run *run)
 {
 	const struct netplan *plan = &run->supervisor.plan;
@@ -211,6 +227,7 @@ static void run_free(struct run *run)
 		free((void *)run->etc[i].text);
 	free(run->engine.hosts_text);
 	learn_close(&run->learn);
+	free(run->engine.host_hosts_text);
 	record_close(&run->record);
 	packets_close(&run->packets);
 	counters_free(run->engine.counters);
@@ -239,6 +256,7 @@ static int plan(struct run *run, struct error *err)
 	/* A guess from outside, for resolv.conf; init makes it sure for the links. */
 	if (netlink_has_ipv6(&run->supervisor.plan.ipv6, err) ||
 	    plan_resolvers(run, err) || plan_hosts(run, err) || plan_nsswitch(run, err) ||
+	    plan_proxies(run, err) ||
 	    packets_open(&run->packets, run->cfg, &run->supervisor, err))
 		return -1;
 	if (log_level() >= LOG_LEVEL_INFO)

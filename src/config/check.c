@@ -173,6 +173,11 @@ static bool only_without_proxy(const struct config *c)
 	return c->proxy_only && !c->proxies.count;
 }
 
+static bool no_time_to_connect(const struct config *c)
+{
+	return c->proxies.count && !c->connect_timeout_ms;
+}
+
 static bool insecure_without_tls(const struct config *c)
 {
 	for (size_t i = 0; i < c->proxies.count; i++) {
@@ -373,6 +378,12 @@ static const struct check {
 	  OPTION_PROXY,
 	  "",
 	  "Say which proxy, or use --offline." },
+	{ no_time_to_connect,
+	  { OPTION_CONNECT_TIMEOUT },
+	  " leaves no time to reach a ",
+	  OPTION_PROXY,
+	  "",
+	  "Give it some seconds." },
 	{ insecure_without_tls,
 	  { OPTION_PROXY_INSECURE },
 	  " is only valid with an `https://` ",

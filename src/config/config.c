@@ -9,11 +9,13 @@
 #include "config/value.h"
 
 #define DRAIN_TIMEOUT_DEFAULT_MS 30000
+#define CONNECT_TIMEOUT_DEFAULT_MS 10000
 
 void config_defaults(struct config *cfg)
 {
 	*cfg = (struct config){
 		.mtu = NETPLAN_MTU,
+		.connect_timeout_ms = CONNECT_TIMEOUT_DEFAULT_MS,
 		.drain_timeout_ms = DRAIN_TIMEOUT_DEFAULT_MS,
 		.log_level = LOG_LEVEL_WARN,
 	};

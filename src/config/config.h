@@ -86,6 +86,8 @@ struct config {
 	struct proxy_list proxies;
 	char *proxy_user, *proxy_password, *proxy_password_file;
 	bool proxy_insecure;
+	unsigned connect_timeout_ms;
+	bool keep_proxy_env;
 	bool summary;
 	enum format doctor_format, report_format, summary_format;
 	char *flow_log;

@@ -33,7 +33,6 @@ static const char *const levels[] = { "quiet", "error", "warn", "info", "debug",
 
 /* Why an option is refused in a run. A feature that comes takes its marks away. */
 #define NO_ROOTFUL "there is only the rootless backend"
-#define NO_PROXY "proxies are not spoken to yet"
 #define NO_DOCTOR "nothing diagnoses the host yet"
 
 #define AT(field) .offset = offsetof(struct config, field)
@@ -82,34 +81,47 @@ static const struct option table[] = {
 	},
 	[OPTION_PROXY] = {
 		"proxy", 'p', "proxy", TYPE_PROXIES, AT(proxies),
-		.value = "URL", .group = GROUP_PROXY, .missing = NO_PROXY,
+		.value = "URL", .group = GROUP_PROXY,
 		.help = "connect through this proxy: http, https, socks5, socks5h or "
 			"socks4a://[USER:PASSWORD@]HOST[:PORT]; repeated, they are a chain",
 	},
 	[OPTION_PROXY_USER] = {
 		"proxy-user", 'U', "proxy_user", TYPE_TEXT, AT(proxy_user),
-		.value = "NAME", .group = GROUP_PROXY, .missing = NO_PROXY,
+		.value = "NAME", .group = GROUP_PROXY,
 		.help = "who we are for the proxy",
 	},
 	[OPTION_PROXY_PASSWORD] = {
 		"proxy-password", 'P', "proxy_password", TYPE_TEXT, AT(proxy_password),
 		.environment = "CHILDFLOW_PROXY_PASSWORD", .secret = true,
 		.rival = OPTION_PROXY_PASSWORD_FILE,
-		.value = "WORD", .group = GROUP_PROXY, .missing = NO_PROXY,
+		.value = "WORD", .group = GROUP_PROXY,
 		.help = "the password for it, better kept in the variable "
 			"CHILDFLOW_PROXY_PASSWORD or a file; the command sees neither",
 	},
 	[OPTION_PROXY_PASSWORD_FILE] = {
 		"proxy-password-file", 0, "proxy_password_file", TYPE_PATH,
 		AT(proxy_password_file), .rival = OPTION_PROXY_PASSWORD,
-		.value = "FILE", .group = GROUP_PROXY, .missing = NO_PROXY,
+		.value = "FILE", .group = GROUP_PROXY,
 		.help = "the first line of FILE is the password",
 	},
 	[OPTION_PROXY_INSECURE] = {
 		"proxy-insecure", 0, "proxy_insecure", TYPE_FLAG, AT(proxy_insecure),
-		.group = GROUP_PROXY, .missing = NO_PROXY,
+		.group = GROUP_PROXY,
 		.help = "accept a certificate of an https proxy that nobody we trust has "
 			"signed",
+	},
+	[OPTION_CONNECT_TIMEOUT] = {
+		"connect-timeout", 0, "connect_timeout", TYPE_SECONDS,
+		AT(connect_timeout_ms),
+		.value = "SECONDS", .group = GROUP_PROXY,
+		.help = "how long proxies may take until the target is reached (default "
+			"10)",
+	},
+	[OPTION_KEEP_PROXY_ENV] = {
+		"keep-proxy-env", 0, "keep_proxy_env", TYPE_FLAG, AT(keep_proxy_env),
+		.group = GROUP_PROXY,
+		.help = "leave http_proxy and the like in the command's environment; with "
+			"--proxy they are unset",
 	},
 	[OPTION_SUMMARY] = {
 		"summary", 0, "summary", TYPE_FLAG, AT(summary),
@@ -209,7 +221,7 @@ static const struct option table[] = {
 	},
 	[OPTION_PROXY_ONLY] = {
 		"proxy-only", 0, "proxy_only", TYPE_FLAG, AT(proxy_only),
-		.group = GROUP_PROXY, .missing = NO_PROXY,
+		.group = GROUP_PROXY,
 		.help = "nothing leaves but through the proxy",
 	},
 	[OPTION_FAIL_ON_LEAK] = {

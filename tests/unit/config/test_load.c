@@ -40,6 +40,7 @@ static void test_every_key(void **state)
 		"capture_rotate = '10min:3'\ncapture_keys = true\n"
 		"capture_process_blocks = true\n"
 		"drain_timeout = '0.5'\nas_root = true\nlog_level = 'info'\n"
+		"connect_timeout = 2\nkeep_proxy_env = true\n"
 		"proxy_password_file = '-'\ncommand = ['sh', '-c', 'a ; b']\n";
 	const char *path = settings_write("p.toml", text);
 	struct config cfg;
@@ -88,6 +89,8 @@ static void test_every_key(void **state)
 	assert_string_equal(cfg.iface, "eth0");
 	assert_int_equal(cfg.mtu, 1400);
 	assert_int_equal(cfg.drain_timeout_ms, 500);
+	assert_int_equal(cfg.connect_timeout_ms, 2000);
+	assert_true(cfg.keep_proxy_env);
 	assert_int_equal(cfg.log_level, LOG_LEVEL_INFO);
 	assert_string_equal(cfg.command.list[2], "a ; b");
 	assert_null(cfg.command.list[3]);
