@@ -16,6 +16,7 @@ import pytest
 from flowlog import FlowLog
 from lab import PATH, Lab, finish
 from polling import poll
+from proxies import EvilProxies, Proxies, missing
 from rules import rules, rules_lab, wire  # noqa: F401: fixtures
 from trail import Trail
 
@@ -145,6 +146,15 @@ def resolv_conf(lab):
     lab.reset_resolv_conf()
 
 
+@pytest.fixture
+def folder(lab, who):
+    """An empty directory of the caller's."""
+    path = lab.homes[who] / "settings"
+    path.mkdir()
+    yield path
+    shutil.rmtree(path)
+
+
 @pytest.fixture(scope="session")
 def trail(lab):
     """Three routers and a machine behind them."""
@@ -205,3 +215,16 @@ def go_program(lab):
     }
     subprocess.run(["go", "build", "-o", built, source], env=environment, check=True)
     return built
+
+
+@pytest.fixture(scope="session")
+def evil_proxies(lab):
+    return EvilProxies(lab)
+
+
+@pytest.fixture(scope="session")
+def proxies(lab, evil_proxies):
+    """Real proxies on the internet side."""
+    if lacking := missing():
+        pytest.skip(f"not installed: {lacking}")
+    return Proxies(lab)

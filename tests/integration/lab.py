@@ -38,6 +38,7 @@ ROUTER4, ROUTER6 = "192.168.66.1", "2606:4700:66::1"
 WEB = {4: "93.184.216.34", 6: "2606:4700:10::34"}
 DNS = {4: "93.184.216.53", 6: "2606:4700:10::53"}
 OTHER_DNS = {4: "93.184.216.54", 6: "2606:4700:10::54"}
+PROXY = {4: "93.184.216.80", 6: "2606:4700:10::80"}  # proxies.py
 NOBODY = {4: "93.184.216.99", 6: "2606:4700:10::99"}  # a machine without any server
 HOLE = {4: "93.184.217.1", 6: "2606:4700:99::1"}  # swallows what is sent to it
 FAR = {4: "93.184.220.1", 6: "2606:4700:97::1"}  # a datagram server behind a narrow link
@@ -65,7 +66,7 @@ USER_ID = 54321  # an ordinary user; needs no entry in passwd
 
 def address_list():
     """The addresses that the internet side owns."""
-    return [a for where in (WEB, DNS, OTHER_DNS, NOBODY) for a in where.values()]
+    return [a for where in (WEB, DNS, OTHER_DNS, NOBODY, PROXY) for a in where.values()]
 
 
 def url_host(address):
@@ -177,16 +178,24 @@ class Lab:
         """)
 
     def _make_certificates(self):
-        names = ["DNS:example.net", "DNS:*.example.net", *(f"IP:{a}" for a in WEB.values())]
         sh(f"""
             cd {self.top}/run
             openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \\
                 -subj "/CN=Lab CA" -keyout ca.key -out ../www/ca.pem 2>/dev/null
+        """)
+        self.make_certificate("web", ["DNS:example.net", "DNS:*.example.net",
+                                      *(f"IP:{a}" for a in WEB.values())])
+
+    def make_certificate(self, name, hosts, *how):
+        """Makes run/NAME.pem and .key for these hosts, signed by the lab's CA."""
+        how = how or ["-CA", "../www/ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"]
+        sh(f"""
+            cd {self.top}/run
             openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \\
-                -subj "/CN=www.example.net" -keyout web.key -out web.csr 2>/dev/null
-            echo "subjectAltName={",".join(names)}" >web.ext
-            openssl x509 -req -in web.csr -CA ../www/ca.pem -CAkey ca.key -CAcreateserial \\
-                -days 2 -extfile web.ext -out web.pem 2>/dev/null
+                -subj "/CN={name}" -keyout {name}.key -out {name}.csr 2>/dev/null
+            echo "subjectAltName={",".join(hosts)}" >{name}.ext
+            openssl x509 -req -in {name}.csr {" ".join(map(str, how))} \\
+                -extfile {name}.ext -out {name}.pem 2>/dev/null
         """)
 
     def _make_host(self):
@@ -345,6 +354,7 @@ class Lab:
             "--bind-interfaces", *(f"--listen-address={a}" for a in server.values()),
             "--local=/example.net/", "--local-ttl=60",
             f"--host-record=www.example.net,{web[4]},{web[6]}",
+            f"--host-record=proxy.example.net,{PROXY[4]},{PROXY[6]}",
             f"--host-record=v4.example.net,{web[4]}", f"--host-record=v6.example.net,{web[6]}",
             *(f"--host-record=many.example.net,93.184.216.{n}" for n in range(100, 108)),
             "--cname=alias.example.net,www.example.net",

@@ -14,15 +14,6 @@ SECRET = "geheim-%40-42"
 
 
 @pytest.fixture
-def folder(lab, who):
-    """An empty directory of the caller's."""
-    path = lab.homes[who] / "settings"
-    path.mkdir()
-    yield path
-    shutil.rmtree(path)
-
-
-@pytest.fixture
 def call(lab, sandbox, who):
     """Runs the program with exactly these words."""
     def run(*words, **how):

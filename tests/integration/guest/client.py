@@ -186,16 +186,45 @@ def refused_then_fetch(host, closed_port, port, count):
     download(host, port, count)
 
 
-def beside_a_hole(hole, host, port, rounds):
+def beside_a_hole(hole, host, port, rounds, dead=80):
     """While a connect to a black hole hangs, fetches; prints how often, and how the hole is."""
     family = socket.AF_INET6 if ":" in hole else socket.AF_INET
     lost = socket.socket(family)
     lost.setblocking(False)
-    started = lost.connect_ex((hole, 80))
+    started = lost.connect_ex((hole, int(dead)))
     for _ in range(int(rounds)):
         download(host, port, 1000)
     answered = select.select([], [lost], [], 0)[1]
     print(errno.errorcode[started], "answered" if answered else "still waiting")
+
+
+def greet_once(host, port):
+    """The server speaks first; that is all."""
+    print(connected(host, port).makefile().readline(), end="")
+
+
+def read_to_the_end(host, port):
+    """Prints what comes, says a byte, and prints how it ends."""
+    sock = connected(host, port)
+    print(sock.recv(1000).decode(), end="")
+    sock.sendall(b"x")
+    try:
+        while data := sock.recv(1000):
+            print(data.decode(), end="")
+    except OSError as error:
+        print(errno.errorcode[error.errno])
+
+
+def give_up_then_fetch(host, dead, port, count):
+    """Begins many connects to a port nobody answers on, drops them, and fetches."""
+    lost = [socket.socket() for _ in range(20)]
+    for sock in lost:
+        sock.setblocking(False)
+        sock.connect_ex((host, int(dead)))
+    download(host, port, 10)
+    for sock in lost:
+        sock.close()
+    download(host, port, count)
 
 
 def many(host, port, connections, count):
@@ -250,6 +279,7 @@ PROGRAMS = [
     connect, upload, upload_and_exit, upload_what_fits, download, download_late,
     download_and_leave, greet, after_peers_fin, short_answers, provoke_reset, send_reset,
     refused_then_fetch, write_after_reset_then_fetch, datagrams, beside_a_hole, many,
+    greet_once, read_to_the_end, give_up_then_fetch,
     stall_then_keep_the_last, leave_holder_behind, descriptors, bind_low_port,
 ]
 
