@@ -7,7 +7,7 @@ import re
 import pytest
 
 from guest import pattern
-from lab import PROXY, WEB, url_host
+from lab import HOST_PROHIBITED, PROXY, WEB, url_host
 from polling import poll
 from proxies import BY_NAME, PASSWORD, PROXIES, SINGLE_BYTES, TLS_HONEST, USER
 
@@ -270,6 +270,18 @@ def test_proxy_in_the_hosts_file(lab, fetch, proxies):
         assert not [p for p in lab.wire.since(mark) if p.target_port == 53]
     finally:
         hosts.write_text(old)
+
+
+def test_target_that_only_the_proxy_reaches(lab, sandbox, proxies):
+    """The host's own routing table refuses it."""
+    lab.internet.sh(f"ip address add {HOST_PROHIBITED[4]} dev lo")
+    try:
+        target = ("greet", HOST_PROHIBITED[4], BANNER, "word")
+        assert "word" not in sandbox.client(*target).out.lower()
+        seen = sandbox.client(*target, options=["-p", BY_NAME["squid-auth"].url(PROXY[4])])
+        assert (seen.out, seen.err) == ("220 the lab speaks first\nWORD\n", "")
+    finally:
+        lab.internet.sh(f"ip address del {HOST_PROHIBITED[4]} dev lo")
 
 
 def test_all_addresses_are_tried(lab, fetch, proxies):
