@@ -3,6 +3,14 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+bool addr_prefix_eq(const struct addr *a, const struct addr *b, unsigned bits)
+{
+	unsigned bytes = bits / 8, rest = bits % 8;
+
+	return memcmp(a->b, b->b, bytes) == 0 &&
+	       (!rest || (a->b[bytes] ^ b->b[bytes]) >> (8 - rest) == 0);
+}
+
 struct addr addr_from_v4(const void *four_bytes)
 {
 	struct addr a = { .b = { [10] = 0xff, [11] = 0xff } };

@@ -52,6 +52,9 @@ static inline uint64_t addr_hash(const struct addr *a, uint64_t seed)
 	return (seed ^ (seed >> 32) ^ w[1]) * 0x9e3779b97f4a7c15u;
 }
 
+/* The first bits are the same; of an IPv4 address, 96 + n are. */
+bool addr_prefix_eq(const struct addr *a, const struct addr *b, unsigned bits);
+
 /* From the four bytes of an IPv4 header, the sixteen of an IPv6 header. */
 struct addr addr_from_v4(const void *four_bytes);
 struct addr addr_from_v6(const void *sixteen_bytes);

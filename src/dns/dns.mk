@@ -12,6 +12,8 @@ childflow_lib_sources += \
 	src/dns/names.c \
 	src/dns/names.h \
 	src/dns/octets.h \
+	src/dns/pool.c \
+	src/dns/pool.h \
 	src/dns/resolvconf.c \
 	src/dns/resolvconf.h \
 	src/dns/resolver.c \

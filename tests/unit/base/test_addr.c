@@ -76,11 +76,37 @@ static void other_families_are_no_endpoint(void **state)
 	assert_false(endpoint_from_sockaddr(&sa, &e));
 }
 
+static void compares_first_bits(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		unsigned bits; /* that are the same */
+	} rows[] = {
+		{ "192.0.2.1", "192.0.2.1", 128 },
+		{ "192.0.2.1", "192.0.2.0", 127 },
+		{ "192.0.2.1", "192.0.3.1", 119 },
+		{ "128.0.0.0", "0.0.0.0", 96 },
+		{ "8000::", "::", 0 },
+		{ "2001:db8::", "2001:db9::", 31 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct addr a, b;
+
+		assert_true(addr_parse(rows[i].a, &a) && addr_parse(rows[i].b, &b));
+		for (unsigned bits = 0; bits <= 128; bits++)
+			assert_int_equal(addr_prefix_eq(&a, &b, bits),
+					 bits <= rows[i].bits);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parses_strictly),
 		cmocka_unit_test(formats_what_it_parsed),
+		cmocka_unit_test(compares_first_bits),
 		cmocka_unit_test(endpoints_survive_a_sockaddr),
 		cmocka_unit_test(other_families_are_no_endpoint),
 	};

@@ -6,6 +6,7 @@ check_PROGRAMS += \
 	tests/unit/dns/test_msg \
 	tests/unit/dns/test_name \
 	tests/unit/dns/test_names \
+	tests/unit/dns/test_pool \
 	tests/unit/dns/test_resolvconf \
 	tests/unit/dns/test_resolver \
 	tests/unit/dns/test_resolver_life \
