@@ -20,8 +20,10 @@
 
 static bool decides(const struct option *o)
 {
-	static const enum option_id others[] = { OPTION_DNS, OPTION_PROXY,
-						 OPTION_PROXY_ONLY };
+	static const enum option_id others[] = { OPTION_DNS,	    OPTION_PROXY,
+						 OPTION_PROXY_ONLY, OPTION_PROXY_DNS,
+						 OPTION_PROXY_UDP,  OPTION_ROUTE,
+						 OPTION_NO_PROXY };
 
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
 		if (o == option_get(others[i]))

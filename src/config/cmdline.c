@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "config/options.h"
 #include "config/proxyurl.h"
+#include "config/route.h"
 #include "config/suggest.h"
 #include "config/value.h"
 
@@ -97,6 +98,8 @@ static void wipe(const struct option *o, char *text)
 
 	if (o->type == TYPE_PROXIES)
 		secret = proxyurl_find_password(text, &len);
+	if (o->type == TYPE_ROUTES)
+		secret = route_find_password(text, &len);
 	if (secret)
 		memset(secret, '*', len);
 }

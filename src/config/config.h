@@ -33,6 +33,15 @@ enum format {
 	FORMAT_MARKDOWN,
 	FORMAT_HTML
 };
+enum proxy_dns {
+	PROXY_DNS_AUTO, /* as the scheme of the last proxy says */
+	PROXY_DNS_REMOTE,
+	PROXY_DNS_LOCAL
+};
+enum proxy_udp {
+	PROXY_UDP_REFUSE,
+	PROXY_UDP_DIRECT
+};
 enum default_policy {
 	POLICY_ALLOW,
 	POLICY_DENY
@@ -54,6 +63,12 @@ struct config_rotate {
 struct words {
 	char **list; /* NULL at the end; NULL when there is none */
 	size_t count, room;
+};
+
+/* Rules, each with its route, and the proxies that they name: ROUTE_OWN is the first. */
+struct route_list {
+	struct rule_list rules;
+	struct proxy_list own;
 };
 
 /* Where a setting comes from. */
@@ -88,6 +103,11 @@ struct config {
 	bool proxy_insecure;
 	unsigned connect_timeout_ms;
 	bool keep_proxy_env;
+	enum proxy_dns proxy_dns;
+	struct rule_list proxy_dns_range;
+	enum proxy_udp proxy_udp;
+	struct route_list routes;
+	struct rule_list no_proxy;
 	bool summary;
 	enum format doctor_format, report_format, summary_format;
 	char *flow_log;

@@ -19,6 +19,8 @@ childflow_lib_sources += \
 	src/config/path.h \
 	src/config/proxyurl.c \
 	src/config/proxyurl.h \
+	src/config/route.c \
+	src/config/route.h \
 	src/config/rule.c \
 	src/config/rule.h \
 	src/config/search.c \

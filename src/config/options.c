@@ -28,6 +28,8 @@ static const char *const segments[] = { "mtu", "raw", NULL };
 static const char *const backends[] = { "rootless-internal", "rootful", NULL };
 static const char *const formats[] = { "text", "json", NULL };
 static const char *const report_formats[] = { "text", "json", "markdown", "html", NULL };
+static const char *const proxy_dns[] = { "auto", "remote", "local", NULL };
+static const char *const proxy_udp[] = { "refuse", "direct", NULL };
 static const char *const policies[] = { "allow", "deny", NULL };
 static const char *const levels[] = { "quiet", "error", "warn", "info", "debug", NULL };
 
@@ -122,6 +124,37 @@ static const struct option table[] = {
 		.group = GROUP_PROXY,
 		.help = "leave http_proxy and the like in the command's environment; with "
 			"--proxy they are unset",
+	},
+	[OPTION_PROXY_DNS] = {
+		"proxy-dns", 0, "proxy_dns", TYPE_CHOICE, proxy_dns, AT(proxy_dns),
+		.value = "WHERE", .group = GROUP_PROXY,
+		.help = "who resolves names: the proxy (remote), which is told the name, or "
+			"we (local); auto (the default) is local for socks5, else remote",
+	},
+	[OPTION_PROXY_DNS_RANGE] = {
+		"proxy-dns-range", 0, "proxy_dns_range", TYPE_CIDRS, AT(proxy_dns_range),
+		.value = "CIDR", .group = GROUP_PROXY,
+		.help = "the addresses that stand for names which the proxy resolves "
+			"(default 198.18.0.0/15,fdcf:1918::/64)",
+	},
+	[OPTION_PROXY_UDP] = {
+		"proxy-udp", 0, "proxy_udp", TYPE_CHOICE, proxy_udp, AT(proxy_udp),
+		.value = "WHAT", .group = GROUP_PROXY,
+		.help = "datagrams that the proxy can't carry (only socks5 can): refuse (the "
+			"default), or direct, past the proxy",
+	},
+	[OPTION_ROUTE] = {
+		"route", 0, "routes", TYPE_ROUTES, AT(routes),
+		.value = "ROUTE", .group = GROUP_PROXY,
+		.help = "RULE=WAY, where RULE is an address or name as for --allow-cidr and "
+			"--allow-domain, and WAY is proxy, direct, block or the URL of a proxy; "
+			"the first that matches counts",
+	},
+	[OPTION_NO_PROXY] = {
+		"no-proxy", 0, "no_proxy", TYPE_RULES, AT(no_proxy),
+		.value = "RULE", .group = GROUP_PROXY,
+		.help = "addresses and names that are reached past the proxy, behind all "
+			"routes",
 	},
 	[OPTION_SUMMARY] = {
 		"summary", 0, "summary", TYPE_FLAG, AT(summary),
@@ -387,6 +420,8 @@ static const struct {
 	[TYPE_CIDRS] = { .list = true },
 	[TYPE_DOMAINS] = { .list = true },
 	[TYPE_DOMAINS_EXACT] = { .list = true },
+	[TYPE_RULES] = { .list = true },
+	[TYPE_ROUTES] = { .list = true },
 	[TYPE_PROXIES] = { .list = true },
 	[TYPE_FILES] = { .path = true },
 	[TYPE_COUNT_OF_TYPES] = { 0 },

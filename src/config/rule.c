@@ -253,6 +253,12 @@ static int parse_protocol(struct rule *r, char **text, struct error *err)
 			 *text);
 }
 
+/* A name's last label has a letter in it. */
+static bool is_address(const char *what)
+{
+	return strpbrk(what, "/:") || !what[strspn(what, "0123456789.")];
+}
+
 static int parse_element(struct rule *r, char *text, struct error *err)
 {
 	char *what, *ports;
@@ -263,6 +269,8 @@ static int parse_element(struct rule *r, char *text, struct error *err)
 		return error_set(err, 0, "'%.100s': a file must stand alone", text);
 	if (parse_protocol(r, &text, err) || split_ports(text, &what, &ports, err))
 		return -1;
+	if (r->kind == RULE_EITHER)
+		r->kind = is_address(what) ? RULE_CIDR : RULE_DOMAIN;
 	if ((r->kind == RULE_CIDR ? parse_cidr : parse_domain)(r, what, err))
 		return -1;
 	return ports ? add_ports(r, ports, err) : 0;

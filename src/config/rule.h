@@ -7,7 +7,8 @@
 
 /*
  * Appends the rules of text, elements between commas, to list. kind says what the elements
- * are: RULE_CIDR, RULE_DOMAIN (where "*.x" is RULE_SUBDOMAINS) or RULE_EXACT. Text that
+ * are: RULE_CIDR, RULE_DOMAIN (where "*.x" is RULE_SUBDOMAINS), RULE_EXACT, or RULE_EITHER of
+ * the first two. Text that
  * begins with '@' names a file of one element a line; a relative name counts from dir, or from
  * the working directory when that is NULL. On failure the list is left with what came before
  * the bad element.

@@ -7,6 +7,7 @@
 #include "base/util.h"
 #include "config/path.h"
 #include "config/proxyurl.h"
+#include "config/route.h"
 #include "config/rule.h"
 #include "config/suggest.h"
 
@@ -251,6 +252,7 @@ static enum outcome parse_rules(const struct source *src, const char *text, void
 		[TYPE_CIDRS] = RULE_CIDR,
 		[TYPE_DOMAINS] = RULE_DOMAIN,
 		[TYPE_DOMAINS_EXACT] = RULE_EXACT,
+		[TYPE_RULES] = RULE_EITHER,
 	};
 
 	if (!*text)
@@ -258,6 +260,12 @@ static enum outcome parse_rules(const struct source *src, const char *text, void
 	return rules_parse(field, kinds[src->o->type], text, src->dir, err) ?
 		       BAD_WITH_SENTENCE :
 		       GOOD;
+}
+
+static enum outcome parse_route(const struct source *src, const char *text, void *field,
+				struct error *err)
+{
+	return routes_parse(field, text, src->dir, err) ? BAD_WITH_SENTENCE : GOOD;
 }
 
 static enum outcome parse_proxy(const struct source *src, const char *text, void *field,
@@ -299,6 +307,11 @@ static size_t count_of_words(const void *field)
 static size_t count_rules(const void *field)
 {
 	return ((const struct rule_list *)field)->count;
+}
+
+static size_t count_routes(const void *field)
+{
+	return ((const struct route_list *)field)->rules.count;
 }
 
 static size_t count_proxies(const void *field)
@@ -400,6 +413,12 @@ static char *text_of_rule(const struct option *o, const void *field, size_t i,
 	return strdup(((const struct rule_list *)field)->rules[i].text);
 }
 
+static char *text_of_route(const struct option *o, const void *field, size_t i,
+			   bool secrets)
+{
+	return route_format(field, i, secrets);
+}
+
 static char *text_of_proxy(const struct option *o, const void *field, size_t i,
 			   bool secrets)
 {
@@ -430,6 +449,11 @@ static void clear_words(void *field)
 static void clear_rules(void *field)
 {
 	rules_clear(field);
+}
+
+static void clear_routes(void *field)
+{
+	routes_clear(field);
 }
 
 static void clear_proxies(void *field)
@@ -493,6 +517,12 @@ static const struct value_type types[] = {
 	[TYPE_DOMAINS_EXACT] = { "a domain name such as example.org",
 				 sizeof(struct rule_list), FORM_ARRAY,
 				 parse_rules, count_rules, text_of_rule, clear_rules },
+	[TYPE_RULES] = { "an address, a CIDR or a domain name",
+			 sizeof(struct rule_list), FORM_ARRAY,
+			 parse_rules, count_rules, text_of_rule, clear_rules },
+	[TYPE_ROUTES] = { "a rule with its way, such as example.org=direct",
+			  sizeof(struct route_list), FORM_ARRAY,
+			  parse_route, count_routes, text_of_route, clear_routes },
 	[TYPE_PROXIES] = { "the URL of a proxy such as http://192.0.2.1:3128",
 			   sizeof(struct proxy_list), FORM_STRING | FORM_ARRAY,
 			   parse_proxy, count_proxies, text_of_proxy, clear_proxies },

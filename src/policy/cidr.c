@@ -75,23 +75,25 @@ static uint32_t find_parent(const struct cidr_set *set, const struct cidr_key *k
 	return at;
 }
 
-int cidr_set_build(struct cidr_set *set, const struct rule_list *list)
+int cidr_set_build(struct cidr_set *set, const struct rule_list *list, rule_filter takes)
 {
 	cleanup_free uint32_t *order = calloc(list->count, sizeof(*order));
-	size_t end;
+	size_t count = 0, end;
 
 	set->keys = calloc(list->count, sizeof(*set->keys));
 	set->entries = calloc(list->count, sizeof(*set->entries));
 	if (list->count && (!order || !set->keys || !set->entries))
 		return -ENOMEM;
 	for (size_t i = 0; i < list->count; i++)
-		order[i] = i;
-	qsort_r(order, list->count, sizeof(*order), compare_rules, (void *)list);
-	for (size_t i = 0; i < list->count; i = end) {
+		if (list->rules[i].kind == RULE_CIDR &&
+		    (!takes || takes(&list->rules[i])))
+			order[count++] = i;
+	qsort_r(order, count, sizeof(*order), compare_rules, (void *)list);
+	for (size_t i = 0; i < count; i = end) {
 		const struct rule *first = &list->rules[order[i]];
 		struct cidr_entry *e = &set->entries[set->count];
 
-		for (end = i + 1; end < list->count; end++)
+		for (end = i + 1; end < count; end++)
 			if (!same_network(first, &list->rules[order[end]]))
 				break;
 		set->keys[set->count] = key_of(&first->network);

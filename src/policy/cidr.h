@@ -22,8 +22,9 @@ struct cidr_set {
 	struct port_table ports;
 };
 
-/* Returns 0 or -ENOMEM; cidr_set_free() in either case. */
-int cidr_set_build(struct cidr_set *set, const struct rule_list *list);
+/* Of those rules of the list that are about networks, and that `takes` takes (NULL: all).
+ * Returns 0 or -ENOMEM; cidr_set_free() in either case. */
+int cidr_set_build(struct cidr_set *set, const struct rule_list *list, rule_filter takes);
 void cidr_set_free(struct cidr_set *set);
 
 /* The lowest index of the rules that match, or NO_RULE. */

@@ -4,37 +4,87 @@
 #include "base/util.h"
 #include "policy/sets.h"
 
-static bool is_cidr_list(enum policy_list list)
-{
-	return list == POLICY_DENY_CIDR || list == POLICY_ALLOW_CIDR;
-}
-
 static bool is_deny_list(enum policy_list list)
 {
-	return list < POLICY_ALLOW_CIDR;
+	return list < POLICY_ROUTE;
+}
+
+static bool is_route_list(enum policy_list list)
+{
+	return list == POLICY_ROUTE || list == POLICY_NO_PROXY;
+}
+
+static bool blocks(const struct rule *r)
+{
+	return r->route == ROUTE_BLOCK;
+}
+
+static bool leads_somewhere(const struct rule *r)
+{
+	return r->route != ROUTE_BLOCK;
+}
+
+static bool is_direct(const struct rule *r)
+{
+	return r->route == ROUTE_DIRECT;
+}
+
+static void rule_sets_free(struct rule_sets *s)
+{
+	cidr_set_free(&s->cidrs);
+	domain_set_free(&s->domains);
 }
 
 static void sets_free(struct policy_sets *s)
 {
-	for (int l = 0; l < POLICY_LIST_COUNT; l++) {
-		cidr_set_free(&s->cidrs[l]);
-		domain_set_free(&s->domains[l]);
-	}
+	for (int l = 0; l < POLICY_LIST_COUNT; l++)
+		rule_sets_free(&s->lists[l]);
+	rule_sets_free(&s->route_blocks);
+	domain_set_free(&s->route_directs);
 	free(s);
+}
+
+/* Returns 0 or -ENOMEM. */
+static int rule_sets_build(struct rule_sets *s, const struct rule_list *list,
+			   rule_filter takes)
+{
+	int ret = cidr_set_build(&s->cidrs, list, takes);
+
+	return ret ? ret : domain_set_build(&s->domains, list, takes);
+}
+
+static int build_routes(struct policy_sets *s, const struct rule_list *list)
+{
+	int ret = rule_sets_build(&s->route_blocks, list, blocks);
+
+	if (ret == 0)
+		ret = domain_set_build(&s->route_directs, list, is_direct);
+	/* Names that the child shows count for those that block. */
+	if (s->route_blocks.domains.slot_count)
+		s->has_domains = s->has_deny_domains = true;
+	return ret;
 }
 
 /* Returns 0 or -ENOMEM. */
 static int build(struct policy_sets *s, enum policy_list l)
 {
 	const struct rule_list *list = s->rules.lists[l];
+	int ret = 0;
 
 	if (!list || list->count == 0)
 		return 0;
-	if (is_cidr_list(l))
-		return cidr_set_build(&s->cidrs[l], list);
-	s->has_domains = true;
-	s->has_deny_domains |= is_deny_list(l);
-	return domain_set_build(&s->domains[l], list);
+	if (is_route_list(l)) {
+		s->has_routes = true;
+		ret = l == POLICY_ROUTE ? build_routes(s, list) : 0;
+	}
+	if (ret == 0)
+		ret = rule_sets_build(&s->lists[l], list,
+				      is_route_list(l) ? leads_somewhere : NULL);
+	if (!is_route_list(l) && s->lists[l].domains.slot_count) {
+		s->has_domains = true;
+		s->has_deny_domains |= is_deny_list(l);
+	}
+	return ret;
 }
 
 int policy_compile(struct policy *p, const struct policy_rules *rules, struct error *err)

@@ -115,26 +115,31 @@ static int add_domain(struct domain_set *set, const struct rule_list *list,
 	return add_ports(set, &e->below, list, rules, n, RULE_EXACT);
 }
 
-int domain_set_build(struct domain_set *set, const struct rule_list *list)
+int domain_set_build(struct domain_set *set, const struct rule_list *list,
+		     rule_filter takes)
 {
 	cleanup_free uint32_t *order = calloc(list->count, sizeof(*order));
-	size_t end, slots = 2;
+	size_t count = 0, end, slots = 2;
 
-	if (list->count == 0)
+	if (list->count && !order)
+		return -ENOMEM;
+	for (size_t i = 0; i < list->count; i++)
+		if (list->rules[i].kind != RULE_CIDR &&
+		    (!takes || takes(&list->rules[i])))
+			order[count++] = i;
+	if (count == 0)
 		return 0;
-	while (slots < list->count * 2)
+	while (slots < count * 2)
 		slots *= 2;
 	set->slots = calloc(slots, sizeof(*set->slots));
-	if (!order || !set->slots)
+	if (!set->slots)
 		return -ENOMEM;
 	set->slot_count = slots;
-	for (size_t i = 0; i < list->count; i++)
-		order[i] = i;
-	qsort_r(order, list->count, sizeof(*order), compare_rules, (void *)list);
-	for (size_t i = 0; i < list->count; i = end) {
+	qsort_r(order, count, sizeof(*order), compare_rules, (void *)list);
+	for (size_t i = 0; i < count; i = end) {
 		const char *domain = list->rules[order[i]].domain;
 
-		for (end = i + 1; end < list->count; end++)
+		for (end = i + 1; end < count; end++)
 			if (strcmp(domain, list->rules[order[end]].domain))
 				break;
 		if (add_domain(set, list, order + i, end - i))

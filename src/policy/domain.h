@@ -19,8 +19,10 @@ struct domain_set {
 	struct port_table ports;
 };
 
-/* Returns 0 or -ENOMEM; domain_set_free() in either case. The list's names are not copied. */
-int domain_set_build(struct domain_set *set, const struct rule_list *list);
+/* Of those rules of the list that are about names, and that `takes` takes (NULL: all). Returns
+ * 0 or -ENOMEM; domain_set_free() in either case. The list's names are not copied. */
+int domain_set_build(struct domain_set *set, const struct rule_list *list,
+		     rule_filter takes);
 void domain_set_free(struct domain_set *set);
 
 /* The lowest index of the rules that match, or NO_RULE. */

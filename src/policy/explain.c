@@ -22,6 +22,7 @@ static const char *const cures[REASON_COUNT] = {
 	[REASON_NAME_SERVICE] = "other resolvers are refused while a domain rule or "
 				"--proxy-only is given",
 	[REASON_PROXY_ONLY] = "--proxy-only forbids it",
+	[REASON_NOT_PROXIED] = "the proxy can't carry it",
 	[REASON_QUIC] = "--allow-quic would allow it",
 };
 
@@ -192,8 +193,8 @@ static void put_cure(const struct verdict *v, const struct target *t, char *out,
 		     size_t size)
 {
 	if (v->rule)
-		snprintf(out, size, "%s %.300s forbids it", policy_list_option(v->list),
-			 v->rule->text);
+		snprintf(out, size, "%s %.300s%s forbids it", policy_list_option(v->list),
+			 v->rule->text, v->list == POLICY_ROUTE ? "=block" : "");
 	else if (v->reason == REASON_DEFAULT_DENY && t->dns_question)
 		suggest_for_question(t, out, size);
 	else if (v->reason == REASON_DEFAULT_DENY)

@@ -5,8 +5,8 @@
  *
  *   the gateway's own services; loopback and multicast; a synthetic address without a name
  *   offline; block-metadata; block-private; deny-cidr; deny-domain-exact; deny-domain
- *   resolvers that aren't ours, while names are controlled
- *   proxy-only, for what would not be proxied
+ *   a route that blocks; resolvers that aren't ours, while names are controlled
+ *   proxy-only, for what would not be proxied; what its way, a proxy, can't carry
  *   allow-cidr; allow-domain-exact; allow-domain; default-policy
  *   for what only a domain rule allows: no QUIC, and the name it shows
  *
@@ -29,7 +29,6 @@
 #include <stdlib.h>
 
 #include "base/util.h"
-#include "policy/ranges.h"
 #include "policy/sets.h"
 
 #define PORT_DNS 53
@@ -46,8 +45,10 @@ static const char *const reason_names[] = {
 	[REASON_DENY_CIDR] = "deny_cidr",
 	[REASON_DENY_DOMAIN_EXACT] = "deny_domain_exact",
 	[REASON_DENY_DOMAIN] = "deny_domain",
+	[REASON_ROUTE] = "route",
 	[REASON_NAME_SERVICE] = "name_service",
 	[REASON_PROXY_ONLY] = "proxy_only",
+	[REASON_NOT_PROXIED] = "not_proxied",
 	[REASON_DEFAULT_DENY] = "default_deny",
 	[REASON_QUIC] = "quic",
 	[REASON_NAME_MISMATCH] = "name_mismatch",
@@ -63,6 +64,8 @@ static const struct {
 	[POLICY_DENY_CIDR] = { "--deny-cidr", REASON_DENY_CIDR },
 	[POLICY_DENY_DOMAIN_EXACT] = { "--deny-domain-exact", REASON_DENY_DOMAIN_EXACT },
 	[POLICY_DENY_DOMAIN] = { "--deny-domain", REASON_DENY_DOMAIN },
+	[POLICY_ROUTE] = { "--route", REASON_ROUTE },
+	[POLICY_NO_PROXY] = { "--no-proxy", REASON_ALLOWED },
 	[POLICY_ALLOW_CIDR] = { "--allow-cidr", REASON_ALLOWED },
 	[POLICY_ALLOW_DOMAIN_EXACT] = { "--allow-domain-exact", REASON_ALLOWED },
 	[POLICY_ALLOW_DOMAIN] = { "--allow-domain", REASON_ALLOWED },
@@ -78,12 +81,6 @@ const char *policy_list_option(enum policy_list list)
 {
 	return lists[list].option;
 }
-
-/* The addresses to judge: the target's own first, then those inside of it. */
-struct readings {
-	struct addr addrs[1 + RANGES_EMBEDDED_MAX];
-	size_t count;
-};
 
 static struct readings read_address(const struct addr *a)
 {
@@ -184,8 +181,8 @@ static bool match_cidr(const struct policy *p, enum policy_list list,
 	uint32_t rule = NO_RULE;
 
 	for (size_t i = 0; p->sets && i < count; i++)
-		rule = MIN(rule,
-			   cidr_set_find(&p->sets->cidrs[list], &addrs[i], traffic));
+		rule = MIN(rule, cidr_set_find(&p->sets->lists[list].cidrs, &addrs[i],
+					       traffic));
 	return match(p, list, rule, NULL, v);
 }
 
@@ -194,8 +191,9 @@ static bool match_name(const struct policy *p, enum policy_list list, const char
 {
 	if (!p->sets || !name)
 		return false;
-	return match(p, list, domain_set_find(&p->sets->domains[list], name, traffic),
-		     name, v);
+	return match(p, list,
+		     domain_set_find(&p->sets->lists[list].domains, name, traffic), name,
+		     v);
 }
 
 /* By any name there is. */
@@ -211,8 +209,7 @@ static bool deny_by_name(const struct policy *p, enum policy_list list,
 	return match_name(p, list, t->seen_name, traffic, v);
 }
 
-/* Name i of those that can allow, or NULL; *i moves on. */
-static const char *next_own_name(const struct target *t, size_t *i)
+const char *policy_next_own_name(const struct target *t, size_t *i)
 {
 	if (t->name_only)
 		return (*i)++ == 0 ? t->name : NULL;
@@ -231,7 +228,7 @@ static bool allow_by_name(const struct policy *p, enum policy_list list,
 {
 	const char *name;
 
-	for (size_t i = 0; (name = next_own_name(t, &i));)
+	for (size_t i = 0; (name = policy_next_own_name(t, &i));)
 		if (match_name(p, list, name, traffic, v))
 			return true;
 	return false;
@@ -297,14 +294,53 @@ static bool refuse_ambiguous(const struct policy *p, const struct target *t,
 	return false;
 }
 
-static bool refuse_detour(const struct policy *p, const struct target *t,
-			  struct verdict *v)
+static void block(struct verdict *v, const struct way *way)
 {
+	*v = (struct verdict){ .reason = REASON_ROUTE,
+			       .list = way->list,
+			       .rule = way->rule,
+			       .name = way->name };
+}
+
+/* Where the target leaves, if it may. */
+struct exit {
+	struct way way;
+	enum route route;
+	enum reason shut; /* why it can't leave there, or REASON_ALLOWED */
+};
+
+/* What a way can't carry is refused, rather than it leaves by another one; only datagrams may
+ * be allowed to. */
+static struct exit find_exit(const struct policy *p, const struct target *t,
+			     const struct readings *r, const struct traffic *traffic)
+{
+	struct exit e = { .way = policy_find_way(p, t, r, traffic) };
+
+	e.route = e.way.route;
+	if (policy_route_carries(p, e.route, t->protocol))
+		return e;
+	/* We would have to ask for the address of what is only a name. */
+	if (p->proxy_only)
+		e.shut = REASON_PROXY_ONLY;
+	else if (t->name_only)
+		e.shut = REASON_NOT_PROXIED;
+	else if (t->protocol == IPPROTO_UDP && p->proxy_udp_direct)
+		e.route = ROUTE_DIRECT;
+	else if (e.route != ROUTE_DIRECT)
+		e.shut = REASON_NOT_PROXIED;
+	return e;
+}
+
+static bool refuse_way(const struct policy *p, const struct target *t,
+		       const struct exit *exit, struct verdict *v)
+{
+	if (exit->way.blocks) {
+		block(v, &exit->way);
+		return true;
+	}
 	if (names_are_controlled(p) && policy_is_name_service(t))
 		return refuse(v, REASON_NAME_SERVICE);
-	if (p->proxy_only && !t->via_proxy)
-		return refuse(v, REASON_PROXY_ONLY);
-	return false;
+	return exit->shut != REASON_ALLOWED && refuse(v, exit->shut);
 }
 
 static void allow(const struct policy *p, const struct target *t,
@@ -327,7 +363,7 @@ static bool shows_allowed_name(const struct policy *p, const struct target *t,
 	struct verdict v;
 	const char *name;
 
-	for (size_t i = 0; (name = next_own_name(t, &i));)
+	for (size_t i = 0; (name = policy_next_own_name(t, &i));)
 		if (domain_eq(name, t->seen_name))
 			return match_name(p, POLICY_ALLOW_DOMAIN_EXACT, name, traffic,
 					  &v) ||
@@ -371,7 +407,7 @@ static struct verdict decide_gateway(const struct target *t,
 bool policy_asks_own_only(const struct policy *p)
 {
 	return p->own_resolvers || p->default_deny || p->proxy || p->proxy_only ||
-	       policy_has_domains(p);
+	       policy_has_domains(p) || (p->sets && p->sets->has_routes);
 }
 
 struct verdict policy_decide_name(const struct policy *p, const struct target *t)
@@ -379,26 +415,34 @@ struct verdict policy_decide_name(const struct policy *p, const struct target *t
 	/* A rule about some ports leaves the name itself alone, unless it allows. */
 	static const struct traffic whole = { .kind = TRAFFIC_WHOLE };
 	static const struct traffic some = { .kind = TRAFFIC_SOME };
+	struct way way;
 	struct verdict v;
 
-	if (!t->name)
+	if (!t->name) {
 		refuse(&v, REASON_UNKNOWN_NAME);
-	else if (p->offline)
+		return v;
+	}
+	way = policy_find_way_of_name(p, t->name);
+	if (p->offline)
 		refuse(&v, REASON_OFFLINE);
 	else if (p->block_metadata && ranges_metadata_name(t->name))
 		refuse(&v, REASON_METADATA);
 	else if (match_name(p, POLICY_DENY_DOMAIN_EXACT, t->name, &whole, &v) ||
 		 match_name(p, POLICY_DENY_DOMAIN, t->name, &whole, &v))
-		return v;
-	else if (p->proxy_only && !t->via_proxy)
+		;
+	else if (way.blocks)
+		block(&v, &way);
+	else if (p->proxy_only && way.route == ROUTE_DIRECT)
 		refuse(&v, REASON_PROXY_ONLY);
 	else if (match_name(p, POLICY_ALLOW_DOMAIN_EXACT, t->name, &some, &v) ||
 		 match_name(p, POLICY_ALLOW_DOMAIN, t->name, &some, &v))
-		return v;
+		;
 	else if (p->default_deny && !p->allow_dns)
 		refuse(&v, REASON_DEFAULT_DENY);
 	else
 		v = (struct verdict){ .allow = true, .reason = REASON_ALLOWED };
+	v.route = way.route;
+	v.no_way = p->proxy_only && v.route == ROUTE_DIRECT;
 	return v;
 }
 
@@ -431,7 +475,7 @@ static struct verdict decide_question(const struct policy *p, const struct targe
 /* Whatever forbids the target. r is empty when it has no address. */
 static bool refuse_target(const struct policy *p, const struct target *t,
 			  const struct readings *r, const struct traffic *traffic,
-			  struct verdict *v)
+			  const struct exit *exit, struct verdict *v)
 {
 	if (t->name_only && (!t->name || domain_is_address(t->name)))
 		return refuse(v, REASON_UNKNOWN_NAME);
@@ -444,7 +488,7 @@ static bool refuse_target(const struct policy *p, const struct target *t,
 	return refuse_address(p, r, traffic, v) ||
 	       deny_by_name(p, POLICY_DENY_DOMAIN_EXACT, t, traffic, v) ||
 	       deny_by_name(p, POLICY_DENY_DOMAIN, t, traffic, v) ||
-	       refuse_ambiguous(p, t, v) || refuse_detour(p, t, v);
+	       refuse_ambiguous(p, t, v) || refuse_way(p, t, exit, v);
 }
 
 /* Flows that rest on an allow-cidr rule are let be: their names allow nothing. */
@@ -463,6 +507,7 @@ struct verdict policy_decide(const struct policy *p, const struct target *t)
 {
 	struct traffic traffic = traffic_of(t);
 	struct readings r = { .count = 0 };
+	struct exit exit;
 	struct verdict v;
 
 	if (t->dns_question)
@@ -472,12 +517,15 @@ struct verdict policy_decide(const struct policy *p, const struct target *t)
 			return decide_gateway(t, &traffic);
 		r = read_address(&t->to.addr);
 	}
-	if (refuse_target(p, t, &r, &traffic, &v))
-		return v;
-	allow(p, t, &traffic, &v);
-	if (v.by_name)
-		check_shown(p, t, &traffic, &v);
-	if (v.allow)
-		v.sniff = wants_name(p, t, &v);
+	exit = find_exit(p, t, &r, &traffic);
+	if (!refuse_target(p, t, &r, &traffic, &exit, &v)) {
+		allow(p, t, &traffic, &v);
+		if (v.by_name)
+			check_shown(p, t, &traffic, &v);
+		if (v.allow)
+			v.sniff = wants_name(p, t, &v);
+	}
+	v.route = exit.route;
+	v.no_way = exit.shut != REASON_ALLOWED;
 	return v;
 }

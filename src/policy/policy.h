@@ -19,8 +19,10 @@ enum reason {
 	REASON_DENY_CIDR,
 	REASON_DENY_DOMAIN_EXACT,
 	REASON_DENY_DOMAIN,
+	REASON_ROUTE,	     /* a route that blocks */
 	REASON_NAME_SERVICE, /* a resolver that isn't ours, while names are controlled */
 	REASON_PROXY_ONLY,
+	REASON_NOT_PROXIED, /* its way is a proxy that can't carry it */
 	REASON_DEFAULT_DENY,
 	REASON_QUIC,	      /* allowed by name, but shows none that we could read */
 	REASON_NAME_MISMATCH, /* shows a name that doesn't allow it */
@@ -34,6 +36,8 @@ enum policy_list {
 	POLICY_DENY_CIDR,
 	POLICY_DENY_DOMAIN_EXACT,
 	POLICY_DENY_DOMAIN,
+	POLICY_ROUTE,	 /* rules of any kind, each with its route */
+	POLICY_NO_PROXY, /* the same; all are direct */
 	POLICY_ALLOW_CIDR,
 	POLICY_ALLOW_DOMAIN_EXACT,
 	POLICY_ALLOW_DOMAIN,
@@ -51,11 +55,15 @@ struct policy {
 	struct addr gateway4, gateway6;
 	bool offline, block_metadata, block_private;
 	bool default_deny;
-	bool proxy; /* one is configured */
+	bool proxy; /* one is configured: the way of what no route speaks of */
 	bool proxy_only;
-	bool own_resolvers; /* whichever server is asked, ours answer */
-	bool allow_dns;	    /* default_deny leaves DNS questions alone */
-	bool allow_quic;    /* UDP port 443 may rest on a domain rule */
+	bool proxy_udp_direct; /* datagrams that a proxy can't carry go without it */
+	/* Bit n speaks of route n. */
+	uint64_t udp_routes;  /* they carry datagrams */
+	uint64_t name_routes; /* names are resolved at their other end */
+	bool own_resolvers;   /* whichever server is asked, ours answer */
+	bool allow_dns;	      /* default_deny leaves DNS questions alone */
+	bool allow_quic;      /* UDP port 443 may rest on a domain rule */
 
 	struct policy_sets *sets; /* by policy_compile(), or NULL: no rules */
 	struct addr *host;	  /* by policy_set_host_addresses() */
@@ -68,6 +76,10 @@ struct verdict {
 	enum policy_list list;	 /* where the rule stands that decided */
 	const struct rule *rule; /* or NULL: no rule did */
 	const char *name;	 /* the target's name that the rule matched, or NULL */
+	/* Its way, also of what is refused: an audit lets it go on. Of a question: ROUTE_DIRECT
+	 * when a resolver is to be asked, else the name is to be resolved at the other end. */
+	enum route route;
+	bool no_way; /* whatever the rules say, it can't leave by it, nor by another one */
 	/* The permission rests on a domain rule: the flow must show a name. */
 	bool by_name;
 	/* The first bytes should be read, and the target decided again with what they show. */

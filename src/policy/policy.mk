@@ -13,6 +13,7 @@ childflow_lib_sources += \
 	src/policy/ports.h \
 	src/policy/ranges.c \
 	src/policy/ranges.h \
+	src/policy/route.c \
 	src/policy/rule.h \
 	src/policy/sets.h \
 	$(NULL)

@@ -21,6 +21,9 @@ struct traffic {
 	uint16_t port; /* of TCP and UDP */
 };
 
+/* Whether a rule is to be part of a set. */
+typedef bool (*rule_filter)(const struct rule *r);
+
 /* All ports from first to last; those of one key and protocol are disjoint and sorted. */
 struct port_segment {
 	uint32_t rule;

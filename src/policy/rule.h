@@ -11,6 +11,15 @@ enum rule_kind {
 	RULE_DOMAIN,	 /* the name and all below it */
 	RULE_SUBDOMAINS, /* only what is below it: "*.x" */
 	RULE_EXACT,	 /* only the name */
+	RULE_EITHER,	 /* of no rule: the text will tell a CIDR from a name */
+};
+
+/* Which way a flow leaves: the number of its dialer. */
+enum route {
+	ROUTE_DIRECT,
+	ROUTE_PROXY, /* the chain of --proxy */
+	ROUTE_OWN,   /* and those behind it: the proxies that routes name themselves */
+	ROUTE_BLOCK = 63, /* of a rule: none; no verdict has it */
 };
 
 enum rule_protocol {
@@ -32,7 +41,8 @@ struct rule {
 	char *domain;	     /* other kinds: ASCII, lower case, no dot at either end */
 	struct port_range *ports;
 	size_t port_count; /* 0: every port */
-	char *text; /* as it was typed but for case and spaces; host bits are kept */
+	char *text;    /* as it was typed but for case and spaces; host bits are kept */
+	uint8_t route; /* enum route, of a rule that is a route */
 };
 
 struct rule_list {

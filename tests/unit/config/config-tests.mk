@@ -6,6 +6,7 @@ check_PROGRAMS += \
 	tests/unit/config/test_options \
 	tests/unit/config/test_profiles \
 	tests/unit/config/test_proxyurl \
+	tests/unit/config/test_route \
 	tests/unit/config/test_rule \
 	tests/unit/config/test_toml \
 	$(NULL)

@@ -94,33 +94,22 @@ static void test_layout(void **state)
 static void test_order(void **state)
 {
 	static const char *const keys[] = {
-		"capture",
-		"capture_point",
-		"backend",
-		"dns",
-		"hosts_file",
-		"proxy",
-		"proxy_user",
-		"proxy_password",
-		"proxy_insecure",
-		"summary",
-		"doctor_format",
-		"report_format",
-		"summary_format",
-		"flow_log",
-		"offline",
-		"block_private",
-		"block_metadata",
-		"default_policy",
-		"allow_cidrs",
-		"deny_cidrs",
-		"allow_domains_exact",
-		"allow_domains",
-		"deny_domains_exact",
-		"deny_domains",
-		"proxy_only",
-		"fail_on_leak",
-		"iface",
+		"capture",	   "capture_point",
+		"backend",	   "dns",
+		"hosts_file",	   "proxy",
+		"proxy_user",	   "proxy_password",
+		"proxy_insecure",  "proxy_dns",
+		"proxy_dns_range", "proxy_udp",
+		"routes",	   "no_proxy",
+		"summary",	   "doctor_format",
+		"report_format",   "summary_format",
+		"flow_log",	   "offline",
+		"block_private",   "block_metadata",
+		"default_policy",  "allow_cidrs",
+		"deny_cidrs",	   "allow_domains_exact",
+		"allow_domains",   "deny_domains_exact",
+		"deny_domains",	   "proxy_only",
+		"fail_on_leak",	   "iface",
 		"command",
 	};
 	enum option_id last = 0;
@@ -265,6 +254,18 @@ static void random_proxy(char *out)
 		sprintf(out, ":%u", 1 + below(65535));
 }
 
+static void random_route(char *out)
+{
+	static const char *const ways[] = { "proxy", "direct", "block" };
+
+	random_rule(out, below(2) ? TYPE_CIDRS : TYPE_DOMAINS);
+	strcat(out, "=");
+	if (below(2))
+		strcat(out, ways[below(ARRAY_SIZE(ways))]);
+	else
+		random_proxy(out + strlen(out));
+}
+
 /* A text that the option's type takes. */
 static void random_value(const struct option *o, char *out, size_t max)
 {
@@ -302,6 +303,12 @@ static void random_value(const struct option *o, char *out, size_t max)
 	case TYPE_DOMAINS:
 	case TYPE_DOMAINS_EXACT:
 		random_rule(out, o->type);
+		break;
+	case TYPE_RULES:
+		random_rule(out, below(2) ? TYPE_CIDRS : TYPE_DOMAINS);
+		break;
+	case TYPE_ROUTES:
+		random_route(out);
 		break;
 	case TYPE_PROXIES:
 		random_proxy(out);
@@ -352,6 +359,7 @@ static void assert_same_rules(const struct rule_list *a, const struct rule_list 
 
 		assert_int_equal(r->kind, s->kind);
 		assert_int_equal(r->protocol, s->protocol);
+		assert_int_equal(r->route, s->route);
 		assert_int_equal(r->prefix, s->prefix);
 		assert_true(addr_eq(&r->network, &s->network));
 		assert_int_equal(r->port_count, s->port_count);
@@ -401,6 +409,10 @@ static void round_trip(void)
 	assert_same_rules(&cfg.deny_domains, &loaded.deny_domains);
 	assert_same_rules(&cfg.allow_domains_exact, &loaded.allow_domains_exact);
 	assert_same_rules(&cfg.deny_domains_exact, &loaded.deny_domains_exact);
+	assert_same_rules(&cfg.proxy_dns_range, &loaded.proxy_dns_range);
+	assert_same_rules(&cfg.no_proxy, &loaded.no_proxy);
+	assert_same_rules(&cfg.routes.rules, &loaded.routes.rules);
+	assert_same_proxies(&cfg.routes.own, &loaded.routes.own);
 	assert_same_proxies(&cfg.proxies, &loaded.proxies);
 	assert_int_equal(cfg.drain_timeout_ms, loaded.drain_timeout_ms);
 	assert_int_equal(dump(&loaded, &again, &err), 0);

@@ -25,7 +25,9 @@ static void test_every_key(void **state)
 		"dns = '::1'\nhosts_file = '../hosts'\nproxy = ['http://a:1', "
 		"'socks5://b']\n"
 		"proxy_user = 'u'\nproxy_password = 'w'\nproxy_insecure = true\nsummary "
-		"= true\n"
+		"= true\nproxy_dns = 'local'\nproxy_dns_range = ['fd00::/64']\n"
+		"proxy_udp = 'direct'\nroutes = ['a.example=http://a:1', "
+		"'::1=block']\nno_proxy = ['b.example', '10.0.0.0/8:80']\n"
 		"doctor_format = 'json'\nreport_format = 'markdown'\nsummary_format = "
 		"'json'\n"
 		"flow_log = '/tmp/./f'\noffline = true\nblock_private = true\n"
@@ -94,7 +96,13 @@ static void test_every_key(void **state)
 	assert_int_equal(cfg.log_level, LOG_LEVEL_INFO);
 	assert_string_equal(cfg.command.list[2], "a ; b");
 	assert_null(cfg.command.list[3]);
-	assert_int_equal(cfg.from[OPTION_MTU].line, 31);
+	assert_int_equal(cfg.proxy_dns, PROXY_DNS_LOCAL);
+	assert_int_equal(cfg.proxy_dns_range.count, 1);
+	assert_int_equal(cfg.proxy_udp, PROXY_UDP_DIRECT);
+	assert_int_equal(cfg.routes.rules.count, 2);
+	assert_int_equal(cfg.routes.own.count, 1);
+	assert_int_equal(cfg.no_proxy.rules[1].kind, RULE_CIDR);
+	assert_int_equal(cfg.from[OPTION_MTU].line, 36);
 	config_free(&cfg);
 }
 

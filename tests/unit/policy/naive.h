@@ -14,6 +14,7 @@ struct naive_verdict {
 	enum reason reason;
 	enum policy_list list;
 	const struct rule *rule;
+	int route;
 };
 
 /* --- names --- */
@@ -200,7 +201,8 @@ static inline const struct rule *naive_cidr(const struct rule_list *list,
 {
 	for (size_t r = 0; r < list->count; r++)
 		for (int i = 0; i < count; i++)
-			if (naive_contains(&list->rules[r].network, list->rules[r].prefix,
+			if (list->rules[r].kind == RULE_CIDR &&
+			    naive_contains(&list->rules[r].network, list->rules[r].prefix,
 					   &addrs[i]) &&
 			    naive_traffic(&list->rules[r], t))
 				return &list->rules[r];
@@ -213,10 +215,70 @@ static inline const struct rule *naive_domain(const struct rule_list *list,
 {
 	for (int i = 0; i < count; i++)
 		for (size_t r = 0; r < list->count; r++)
-			if (naive_rule_names(&list->rules[r], names[i]) &&
+			if (list->rules[r].kind != RULE_CIDR &&
+			    naive_rule_names(&list->rules[r], names[i]) &&
 			    naive_traffic(&list->rules[r], t))
 				return &list->rules[r];
 	return NULL;
+}
+
+/* --- routes --- */
+
+/* The first row, whatever its kind: block rows by all names and addresses, the others by the
+ * names that are the target's own, and its outer address. */
+static inline const struct rule *naive_row(const struct rule_list *list,
+					   const struct target *t,
+					   const struct addr *addrs, int addr_count,
+					   const char *const *names, int name_count,
+					   const char *const *own, int own_count)
+{
+	for (size_t r = 0; r < list->count; r++) {
+		struct rule_list one = { .rules = &list->rules[r], .count = 1 };
+		bool blocks = list->rules[r].route == ROUTE_BLOCK;
+
+		if (naive_cidr(&one, addrs, blocks ? addr_count : MIN(addr_count, 1),
+			       t) ||
+		    naive_domain(&one, blocks ? names : own,
+				 blocks ? name_count : own_count, t))
+			return &list->rules[r];
+	}
+	return NULL;
+}
+
+static inline bool naive_block_names(const struct rule_list *list)
+{
+	for (size_t r = 0; r < list->count; r++)
+		if (list->rules[r].kind != RULE_CIDR &&
+		    list->rules[r].route == ROUTE_BLOCK)
+			return true;
+	return false;
+}
+
+/* Of a question: what becomes of a name by going through all rows that speak of it. */
+static inline int naive_way_of_name(const struct world *w, const char *name)
+{
+	const struct rule_list *l = w->lists;
+	int way = w->policy.proxy ? ROUTE_PROXY : ROUTE_DIRECT;
+
+	for (int list = POLICY_ROUTE; list <= POLICY_NO_PROXY; list++) {
+		for (size_t i = 0; i < l[list].count; i++) {
+			const struct rule *r = &l[list].rules[i];
+			bool whole = r->protocol == RULE_ANY && r->port_count == 0;
+
+			if (r->kind == RULE_CIDR || !naive_rule_names(r, name))
+				continue;
+			if (r->route == ROUTE_DIRECT)
+				return ROUTE_DIRECT;
+			if (whole) {
+				way = r->route;
+				goto found;
+			}
+		}
+	}
+found:
+	if (way != ROUTE_BLOCK && !(w->policy.name_routes >> way & 1))
+		return ROUTE_DIRECT;
+	return way;
 }
 
 /* --- the order --- */
@@ -271,7 +333,10 @@ static inline struct naive_verdict naive_decide(const struct world *w,
 			    l[POLICY_DENY_DOMAIN_EXACT].count ||
 			    l[POLICY_ALLOW_DOMAIN_EXACT].count;
 	bool deny_domains = l[POLICY_DENY_DOMAIN].count ||
-			    l[POLICY_DENY_DOMAIN_EXACT].count;
+			    l[POLICY_DENY_DOMAIN_EXACT].count ||
+			    naive_block_names(&l[POLICY_ROUTE]);
+	int way = p->proxy ? ROUTE_PROXY : ROUTE_DIRECT;
+	bool carried;
 	bool tcp = t->protocol == IPPROTO_TCP, udp = t->protocol == IPPROTO_UDP;
 	struct naive_verdict v;
 	const struct rule *r;
@@ -324,10 +389,27 @@ static inline struct naive_verdict naive_decide(const struct world *w,
 	r = naive_domain(&l[POLICY_DENY_DOMAIN], names, name_count, t);
 	if (r)
 		return naive_by(false, REASON_DENY_DOMAIN, POLICY_DENY_DOMAIN, r);
-	if ((domain_rules || p->proxy_only) && naive_name_service(t))
+	r = naive_row(&l[POLICY_ROUTE], t, as, addr_count, names, name_count, own,
+		      own_count);
+	if (!r)
+		r = naive_row(&l[POLICY_NO_PROXY], t, as, addr_count, names, name_count,
+			      own, own_count);
+	if (r)
+		way = r->route;
+	if (way == ROUTE_BLOCK)
+		return naive_by(false, REASON_ROUTE, POLICY_ROUTE, r);
+	if ((domain_rules || deny_domains || p->proxy_only) && naive_name_service(t))
 		return naive_no(REASON_NAME_SERVICE);
-	if (p->proxy_only && !t->via_proxy)
+	carried = way != ROUTE_DIRECT && (tcp || (udp && p->udp_routes >> way & 1));
+	if (p->proxy_only && !carried)
 		return naive_no(REASON_PROXY_ONLY);
+	if (t->name_only && !carried)
+		return naive_no(REASON_NOT_PROXIED);
+	if (way != ROUTE_DIRECT && !carried) {
+		if (!udp || !p->proxy_udp_direct)
+			return naive_no(REASON_NOT_PROXIED);
+		way = ROUTE_DIRECT;
+	}
 
 	v = naive_by(true, REASON_ALLOWED, POLICY_NO_LIST, NULL);
 	if ((r = naive_cidr(&l[POLICY_ALLOW_CIDR], as, MIN(addr_count, 1), t)))
@@ -339,6 +421,7 @@ static inline struct naive_verdict naive_decide(const struct world *w,
 	else if (p->default_deny)
 		return naive_no(REASON_DEFAULT_DENY);
 
+	v.route = way;
 	v.by_name = p->default_deny && v.list != POLICY_ALLOW_CIDR;
 	if (v.by_name && udp && t->to.port == 443 && !p->allow_quic)
 		return naive_no(REASON_QUIC);

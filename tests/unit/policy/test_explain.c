@@ -4,9 +4,14 @@
 
 static void explains(const struct world *w, struct target t, const char *text)
 {
-	struct verdict v = policy_decide(&w->policy, &t);
+	struct policy policy = w->policy;
 	char out[POLICY_EXPLAIN_MAX];
+	struct verdict v;
 
+	/* Synthetic addresses are given only where there is a proxy. */
+	policy.proxy |= t.name_only;
+	policy.udp_routes = 1 << ROUTE_PROXY;
+	v = policy_decide(&policy, &t);
 	assert_string_equal(policy_explain(&v, &t, out), text);
 }
 
@@ -151,6 +156,27 @@ static void what_forbids(void **state)
 	world_free(&w);
 }
 
+static void what_routes_forbid(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	world_rule(&w, POLICY_ROUTE, "*.a.test:443=block");
+	world_rule(&w, POLICY_ROUTE, "icmp://8.8.8.8=direct");
+	w.policy.proxy = true;
+	world_compile(&w);
+	explains(&w, synthetic("tcp 198.18.0.1 443", "x.a.test"),
+		 "blocked tcp x.a.test:443 (route): --route *.a.test:443=block forbids "
+		 "it");
+	explains(&w, world_target("icmp 8.8.8.9 0"),
+		 "blocked icmp 8.8.8.9 (not-proxied): the proxy can't carry it");
+	w.policy.proxy_only = true;
+	explains(&w, world_target("icmp 8.8.8.9 0"),
+		 "blocked icmp 8.8.8.9 (proxy-only): --proxy-only forbids it");
+	world_free(&w);
+}
+
 static void names_that_flows_show(void **state)
 {
 	struct world w;
@@ -185,6 +211,7 @@ static void nothing_odd_is_printed(void **state)
 	(void)state;
 	world_init(&w);
 	w.policy.default_deny = true;
+	w.policy.proxy = true;
 	world_rule(&w, POLICY_ALLOW_DOMAIN, "a.test");
 	world_compile(&w);
 	explains(&w, showing(named("tcp 8.8.8.8 443", "a.test"), "\033[2Jb\n\xff\x7f"),
@@ -215,6 +242,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(default_deny_suggests_a_rule),
 		cmocka_unit_test(what_forbids),
+		cmocka_unit_test(what_routes_forbid),
 		cmocka_unit_test(names_that_flows_show),
 		cmocka_unit_test(nothing_odd_is_printed),
 	};

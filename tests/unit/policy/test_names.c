@@ -96,7 +96,8 @@ static void questions_under_proxy_only(void **state)
 	expect(&w, "no.test", REASON_DENY_DOMAIN);
 	w.policy.allow_dns = true;
 	expect(&w, "a.test", REASON_PROXY_ONLY);
-	t.via_proxy = true; /* we make the answer up: nobody is asked */
+	w.policy.proxy = true;
+	w.policy.name_routes = 1 << ROUTE_PROXY; /* the answer is ours: nobody is asked */
 	t.name = "a.test";
 	assert_true(policy_decide_name(&w.policy, &t).allow);
 	t.name = "no.test";
@@ -162,7 +163,8 @@ static void the_server_that_is_asked(void **state)
 			world_rule(&w, POLICY_DENY_DOMAIN, "no.test");
 		if (way == 4) {
 			w.policy.proxy_only = true;
-			private.via_proxy = other.via_proxy = true;
+			w.policy.proxy = true;
+			w.policy.name_routes = 1 << ROUTE_PROXY;
 		}
 		world_compile(&w);
 		assert_true(policy_asks_own_only(&w.policy));
@@ -261,6 +263,7 @@ static void a_synthetic_address_has_one_name(void **state)
 
 	(void)state;
 	world_of_names(&w);
+	w.policy.proxy = true;
 	t.name_only = t.sniffed = true;
 	t.name = "www.allow.test";
 	/* What is known of the address itself is somebody else's. */
@@ -321,7 +324,10 @@ static void quic_shows_no_name(void **state)
 	by_proxy.name = "allow.test";
 	assert_int_equal(policy_decide(&w.policy, &t).reason, REASON_QUIC);
 	assert_false(policy_decide(&w.policy, &t).allow);
+	w.policy.proxy = true;
+	w.policy.udp_routes = 1 << ROUTE_PROXY;
 	assert_int_equal(policy_decide(&w.policy, &by_proxy).reason, REASON_QUIC);
+	w.policy.proxy = false;
 	assert_true(policy_decide(&w.policy, &by_address).allow);
 	t.to.port = 444;
 	assert_true(policy_decide(&w.policy, &t).allow);
@@ -344,8 +350,10 @@ static void resolvers_of_others(void **state)
 		"udp 4.4.4.4 138",  "tcp 4.4.4.4 138",
 	};
 	static const char *const others[] = {
-		"tcp 4.4.4.4 852", "udp 4.4.4.4 854",  "udp 4.4.4.4 5354",
-		"udp 4.4.4.4 139", "icmp 4.4.4.4 853",
+		"tcp 4.4.4.4 852",
+		"udp 4.4.4.4 854",
+		"udp 4.4.4.4 5354",
+		"udp 4.4.4.4 139",
 	};
 	static const enum policy_list lists[] = {
 		POLICY_DENY_DOMAIN,
@@ -365,11 +373,12 @@ static void resolvers_of_others(void **state)
 		if (way < ARRAY_SIZE(lists))
 			world_rule(&w, lists[way], "a.test");
 		w.policy.proxy_only = way == ARRAY_SIZE(lists);
+		w.policy.proxy = true;
+		w.policy.udp_routes = 1 << ROUTE_PROXY;
 		world_compile(&w);
 		for (size_t i = 0; i < ARRAY_SIZE(services); i++) {
 			struct target t = world_target(services[i]);
 
-			t.via_proxy = true;
 			assert_int_equal(policy_decide(&w.policy, &t).reason,
 					 controlled ? REASON_NAME_SERVICE :
 						      REASON_ALLOWED);
@@ -377,7 +386,6 @@ static void resolvers_of_others(void **state)
 		for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
 			struct target t = world_target(others[i]);
 
-			t.via_proxy = true;
 			assert_true(policy_decide(&w.policy, &t).allow);
 		}
 		world_free(&w);

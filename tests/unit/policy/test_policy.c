@@ -22,6 +22,7 @@ enum control {
 
 #define ANY_DOMAIN (DENY_EXACT | DENY_DOMAIN | ALLOW_EXACT | ALLOW_DOMAIN)
 #define EVERY (OFFLINE | PROXY_ONLY | DEFAULT_DENY)
+#define PROXIED (OFFLINE | DEFAULT_DENY)
 
 /* By precedence. An allow ends the search. */
 static const struct {
@@ -56,13 +57,16 @@ static const struct {
 	struct target t; /* but for protocol and address */
 	unsigned controls;
 	enum reason always;
+	bool proxy; /* there is one, and it carries datagrams */
 } targets[] = {
 	{ "tcp 8.8.8.8 80", { 0 }, EVERY, 0 },
 	{ "tcp 2606:4700::9 80", { 0 }, EVERY, 0 },
 	{ "udp 8.8.8.8 123", { 0 }, EVERY, 0 },
 	{ "icmp 8.8.8.8 0", { 0 }, EVERY, 0 },
 	{ "sctp 8.8.8.8 0", { 0 }, EVERY, 0 },
-	{ "tcp 8.8.8.8 80", { .via_proxy = true }, EVERY & ~PROXY_ONLY, 0 },
+	{ "tcp 8.8.8.8 80", { 0 }, PROXIED, 0, true },
+	{ "udp 8.8.8.8 80", { 0 }, PROXIED, 0, true },
+	{ "tcp 10.1.2.3 80", { 0 }, PROXIED | PRIVATE, 0, true },
 	{ "tcp 10.1.2.3 80", { 0 }, EVERY | PRIVATE, 0 },
 	{ "tcp 9.9.9.9 80", { 0 }, EVERY | PRIVATE, 0 }, /* the host's own */
 	{ "tcp 169.254.169.254 80", { 0 }, EVERY | PRIVATE | METADATA, 0 },
@@ -99,19 +103,26 @@ static const struct {
 	  0 },
 	{ "tcp 8.8.8.8 80", { .sniffed = true, .seen_name = "allow.test" }, EVERY, 0 },
 	/* synthetic addresses: rules for addresses are silent */
-	{ "tcp 10.1.2.3 80", { .name_only = true, .name = "other.test" }, EVERY, 0 },
+	{ "tcp 10.1.2.3 80",
+	  { .name_only = true, .name = "other.test" },
+	  PROXIED,
+	  0,
+	  true },
 	{ "tcp 198.51.100.1 80",
 	  { .name_only = true, .name = "allow.test" },
-	  EVERY | ALLOW_DOMAIN,
-	  0 },
+	  PROXIED | ALLOW_DOMAIN,
+	  0,
+	  true },
 	{ "tcp 198.51.100.1 80",
-	  { .name_only = true, .name = "x.deny.test", .via_proxy = true },
-	  (EVERY | DENY_DOMAIN) & ~PROXY_ONLY,
-	  0 },
+	  { .name_only = true, .name = "x.deny.test" },
+	  PROXIED | DENY_DOMAIN,
+	  0,
+	  true },
 	{ "tcp 198.51.100.1 80",
 	  { .name_only = true, .name = "metadata.google.internal" },
-	  EVERY | METADATA,
-	  0 },
+	  PROXIED | METADATA,
+	  0,
+	  true },
 	/* always */
 	{ "tcp 198.51.100.1 80", { .name_only = true }, 0, REASON_UNKNOWN_NAME },
 	{ "tcp 198.51.100.1 80",
@@ -182,6 +193,7 @@ static void check_target(const struct world *w, size_t n, unsigned controls)
 	size_t by = who_decides(controls & targets[n].controls);
 	enum reason reason = targets[n].always;
 	enum policy_list list = POLICY_NO_LIST;
+	struct policy policy = w->policy;
 	struct verdict v;
 
 	named.protocol = t.protocol;
@@ -190,7 +202,9 @@ static void check_target(const struct world *w, size_t n, unsigned controls)
 		reason = order[by].reason;
 		list = lists[by];
 	}
-	v = policy_decide(&w->policy, &named);
+	policy.proxy = targets[n].proxy;
+	policy.udp_routes = 1 << ROUTE_PROXY;
+	v = policy_decide(&policy, &named);
 	if (v.reason != reason || v.list != list)
 		fail_msg("%s (row %zu), controls %x: %s by %d, not %s by %d",
 			 targets[n].text, n, controls, reason_name(v.reason), v.list,
@@ -199,6 +213,9 @@ static void check_target(const struct world *w, size_t n, unsigned controls)
 		assert_int_equal(v.allow, t.protocol == IPPROTO_ICMP || t.to.port == 53);
 	else
 		assert_int_equal(v.allow, reason == REASON_ALLOWED);
+	if (v.allow && reason != REASON_GATEWAY)
+		assert_int_equal(v.route,
+				 targets[n].proxy ? ROUTE_PROXY : ROUTE_DIRECT);
 	assert_int_equal(v.rule != NULL, list != POLICY_NO_LIST);
 	assert_int_equal(v.by_name, v.allow && (controls & DEFAULT_DENY) &&
 					    list >= POLICY_ALLOW_DOMAIN_EXACT);
@@ -240,6 +257,8 @@ static void names_of_reasons_and_lists(void **state)
 	assert_string_equal(policy_list_option(POLICY_DENY_DOMAIN), "--deny-domain");
 	assert_string_equal(policy_list_option(POLICY_DENY_DOMAIN_EXACT),
 			    "--deny-domain-exact");
+	assert_string_equal(policy_list_option(POLICY_ROUTE), "--route");
+	assert_string_equal(policy_list_option(POLICY_NO_PROXY), "--no-proxy");
 	assert_string_equal(policy_list_option(POLICY_ALLOW_CIDR), "--allow-cidr");
 	assert_string_equal(policy_list_option(POLICY_ALLOW_DOMAIN), "--allow-domain");
 	assert_string_equal(policy_list_option(POLICY_ALLOW_DOMAIN_EXACT),

@@ -5,7 +5,7 @@
 #include "naive.h"
 #include "policy/explain.h"
 
-#define POLICIES 20000
+#define POLICIES 40000
 #define TARGETS_PER_POLICY 10
 
 static uint64_t seed;
@@ -63,6 +63,9 @@ static void put_name(FILE *out, unsigned labels)
 		fprintf(out, "%s%s", i ? "." : "", some[below(ARRAY_SIZE(some))]);
 }
 
+static const char *const route_ways[] = { "proxy", "direct", "block", "http://a.test",
+					  "socks5://b.test" };
+
 static void add_rule(struct world *w, enum policy_list list)
 {
 	static const char *const schemes[] = { "", "", "tcp://", "udp://", "icmp://" };
@@ -74,10 +77,11 @@ static void add_rule(struct world *w, enum policy_list list)
 
 	assert_non_null(out);
 	fputs(scheme, out);
-	if (world_kind(list) == RULE_CIDR) {
+	if (world_kind(list) == RULE_CIDR ||
+	    ((list == POLICY_ROUTE || list == POLICY_NO_PROXY) && one_in(2))) {
 		put_network(out, with_ports);
 	} else {
-		if (world_kind(list) == RULE_DOMAIN && one_in(3))
+		if (world_kind(list) != RULE_EXACT && one_in(3))
 			fputs("*.", out);
 		put_name(out, 1 + below(3));
 	}
@@ -88,6 +92,8 @@ static void add_rule(struct world *w, enum policy_list list)
 			last = first;
 		fprintf(out, "%c%u-%u", i ? ',' : ':', MAX(first, 1u), MAX(last, 1u));
 	}
+	if (list == POLICY_ROUTE)
+		fprintf(out, "=%s", route_ways[below(ARRAY_SIZE(route_ways))]);
 	fclose(out);
 	world_rule(w, list, text);
 	free(text);
@@ -105,6 +111,9 @@ static void random_policy(struct world *w)
 	w->policy.default_deny = !one_in(3);
 	w->policy.proxy = one_in(3);
 	w->policy.proxy_only = one_in(6);
+	w->policy.proxy_udp_direct = one_in(4);
+	w->policy.udp_routes = below(16);
+	w->policy.name_routes = below(16);
 	w->policy.allow_quic = one_in(4);
 	for (int l = 1; l < POLICY_LIST_COUNT; l++) {
 		unsigned most = one_in(50) ? 200 : one_in(2) ? 4 : 1;
@@ -180,7 +189,6 @@ static struct target random_target(struct known_name known[4])
 		t.to.addr = random_addr();
 	} while (is_local_nat64(&t.to.addr));
 	t.to.port = random_port();
-	t.via_proxy = one_in(3);
 	t.known = known;
 	t.known_count = below(4);
 	for (size_t i = 0; i < t.known_count; i++)
@@ -214,7 +222,8 @@ static void compare(const struct world *w, const struct target *t, unsigned n)
 	reasons_seen[got.reason]++;
 	if (got.allow == want.allow && got.reason == want.reason &&
 	    got.list == want.list && got.rule == want.rule &&
-	    got.by_name == want.by_name && got.sniff == want.sniff)
+	    got.by_name == want.by_name && got.sniff == want.sniff &&
+	    (!got.allow || (int)got.route == want.route))
 		return;
 	fail_msg("case %u: protocol %u to %s: %s by %s (by_name %d, sniff %d), "
 		 "not %s by %s (%d, %d)",
@@ -222,6 +231,32 @@ static void compare(const struct world *w, const struct target *t, unsigned n)
 		 got.rule ? got.rule->text : "none", got.by_name, got.sniff,
 		 reason_name(want.reason), want.rule ? want.rule->text : "none",
 		 want.by_name, want.sniff);
+}
+
+static unsigned ways_seen[ROUTE_OWN + 2], blocks_seen;
+
+/* A question's way; of other controls only that it is not refused for another reason. */
+static void compare_name(const struct world *w, const char *name)
+{
+	struct policy open = w->policy;
+	struct target t = { .protocol = IPPROTO_UDP, .dns_question = true, .name = name };
+	int want = naive_way_of_name(w, name);
+	struct verdict got;
+
+	open.offline = open.block_metadata = open.default_deny = false;
+	got = policy_decide_name(&open, &t);
+	if (got.reason == REASON_DENY_DOMAIN || got.reason == REASON_DENY_DOMAIN_EXACT)
+		return;
+	if (want == ROUTE_BLOCK) {
+		blocks_seen++;
+		assert_int_equal(got.reason, REASON_ROUTE);
+	} else if (want == ROUTE_DIRECT && open.proxy_only) {
+		assert_int_equal(got.reason, REASON_PROXY_ONLY);
+	} else {
+		ways_seen[want]++;
+		assert_true(got.allow);
+		assert_int_equal(got.route, want);
+	}
 }
 
 /* What stands between the option and " would allow it" or " forbids it". */
@@ -275,6 +310,7 @@ static void agrees_with_the_naive_formulation(void **state)
 		for (unsigned k = 0; k < TARGETS_PER_POLICY; k++) {
 			t = random_target(known);
 			compare(&w, &t, i * TARGETS_PER_POLICY + k);
+			compare_name(&w, random_name(6));
 		}
 		if (!policy_decide(&w.policy, &t).allow)
 			follow_suggestion(&w, &t);
@@ -284,6 +320,10 @@ static void agrees_with_the_naive_formulation(void **state)
 	for (int r = 0; r < REASON_COUNT; r++)
 		if (reasons_seen[r] < 40)
 			fail_msg("%s: only %u times", reason_name(r), reasons_seen[r]);
+	for (size_t r = 0; r < ARRAY_SIZE(ways_seen); r++)
+		if (ways_seen[r] < 100)
+			fail_msg("route %zu: only %u names", r, ways_seen[r]);
+	assert_true(blocks_seen > 100);
 	assert_true(suggestions > 1000);
 }
 

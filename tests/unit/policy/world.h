@@ -13,12 +13,14 @@
 #include <cmocka.h>
 
 #include "base/util.h"
+#include "config/route.h"
 #include "config/rule.h"
 #include "policy/policy.h"
 
 struct world {
 	struct policy policy;
 	struct rule_list lists[POLICY_LIST_COUNT];
+	struct route_list routes; /* rules of lists[POLICY_ROUTE], while they are read */
 };
 
 static inline enum rule_kind world_kind(enum policy_list list)
@@ -27,6 +29,8 @@ static inline enum rule_kind world_kind(enum policy_list list)
 	case POLICY_DENY_CIDR:
 	case POLICY_ALLOW_CIDR:
 		return RULE_CIDR;
+	case POLICY_NO_PROXY:
+		return RULE_EITHER;
 	case POLICY_DENY_DOMAIN_EXACT:
 	case POLICY_ALLOW_DOMAIN_EXACT:
 		return RULE_EXACT;
@@ -53,8 +57,16 @@ static inline void world_init(struct world *w)
 static inline void world_rule(struct world *w, enum policy_list list, const char *text)
 {
 	struct error err;
+	int ret;
 
-	if (rules_parse(&w->lists[list], world_kind(list), text, NULL, &err))
+	if (list == POLICY_ROUTE) {
+		w->routes.rules = w->lists[list];
+		ret = routes_parse(&w->routes, text, NULL, &err);
+		w->lists[list] = w->routes.rules;
+	} else {
+		ret = rules_parse(&w->lists[list], world_kind(list), text, NULL, &err);
+	}
+	if (ret)
 		fail_msg("%s", err.text);
 }
 
@@ -77,6 +89,8 @@ static inline void world_compile(struct world *w)
 static inline void world_free(struct world *w)
 {
 	policy_free(&w->policy);
+	w->routes.rules = (struct rule_list){ 0 };
+	routes_clear(&w->routes);
 	for (int l = 0; l < POLICY_LIST_COUNT; l++)
 		rules_clear(&w->lists[l]);
 }
