@@ -20,7 +20,6 @@ struct target {
 	const char *name;  /* of a DNS question, or what a synthetic address stands for */
 	bool name_only;	   /* the address is synthetic: the target is (name, to.port) */
 	bool dns_question; /* name is asked of `to`, or is to be asked by us */
-	bool via_proxy;	   /* would be; a question: is answered by us, nobody is asked */
 	bool sniffed;	   /* the first bytes have been looked at */
 	const char *
 		seen_name; /* the name that they bear; "": nobody can tell which; or NULL */

@@ -33,12 +33,15 @@ struct engine {
 	bool follows_host; /* the rules speak of the host's own addresses */
 	struct flowlog flowlog;
 	struct names *names;
+	struct pool *pool; /* or NULL: all names are resolved here */
+	struct remote_dns *remote_dns;
 	struct guard guard;
 	struct who *who; /* NULL: nobody wants to know */
 	struct poller poller;
 	struct sock_set socks;
 	struct direct direct;
 	struct proxies proxies;
+	struct dialers dialers;
 	struct hosts *hosts;
 	struct resolver *resolver;
 	struct nameserver *dns;

@@ -80,6 +80,8 @@ static int prepare_policy(struct engine *e, struct error *err)
 			[POLICY_DENY_CIDR] = &cfg->deny_cidrs,
 			[POLICY_DENY_DOMAIN_EXACT] = &cfg->deny_domains_exact,
 			[POLICY_DENY_DOMAIN] = &cfg->deny_domains,
+			[POLICY_ROUTE] = &cfg->routes.rules,
+			[POLICY_NO_PROXY] = &cfg->no_proxy,
 			[POLICY_ALLOW_CIDR] = &cfg->allow_cidrs,
 			[POLICY_ALLOW_DOMAIN_EXACT] = &cfg->allow_domains_exact,
 			[POLICY_ALLOW_DOMAIN] = &cfg->allow_domains,
@@ -93,12 +95,11 @@ static int prepare_policy(struct engine *e, struct error *err)
 		.block_metadata = cfg->block_metadata,
 		.block_private = cfg->block_private,
 		.default_deny = cfg->default_policy == POLICY_DENY,
-		.proxy = cfg->proxies.count,
-		.proxy_only = cfg->proxy_only,
 		.own_resolvers = e->setup->resolvers_explicit,
 		.allow_dns = cfg->allow_dns,
 		.allow_quic = cfg->allow_quic,
 	};
+	proxies_tell_policy(cfg, &e->policy);
 	if (policy_compile(&e->policy, &rules, err) < 0)
 		return -1;
 	return prepare_host_addresses(e, err);
@@ -114,9 +115,12 @@ static int prepare_guard(struct engine *e, struct error *err)
 	e->names = names_new(NAMES_MAX, seed);
 	if (!e->names)
 		return engine_no_memory(err);
+	if (proxies_make_pool(e->setup->cfg, seed, &e->pool, err))
+		return -1;
 	e->guard = (struct guard){ .policy = &e->policy,
 				   .events = &e->events,
 				   .names = e->names,
+				   .pool = e->pool,
 				   .loop = &e->loop,
 				   .audit = e->setup->cfg->audit };
 	return prepare_policy(e, err);
@@ -128,7 +132,8 @@ static bool restricts(const struct config *cfg)
 	return cfg->offline || cfg->block_private || cfg->block_metadata ||
 	       cfg->default_policy == POLICY_DENY || cfg->deny_cidrs.count ||
 	       cfg->deny_domains.count || cfg->deny_domains_exact.count ||
-	       cfg->proxy_only || cfg->fail_on_leak || cfg->audit;
+	       cfg->proxies.count || cfg->routes.rules.count || cfg->fail_on_leak ||
+	       cfg->audit;
 }
 
 static int prepare_events(struct engine *e, struct error *err)
@@ -202,6 +207,9 @@ static int prepare_who(struct engine *e, struct error *err)
 static int prepare_dns(struct engine *e, struct error *err)
 {
 	const struct engine_setup *s = e->setup;
+	struct remote_deps remote = { .loop = &e->loop,
+				      .pool = e->pool,
+				      .dialers = &e->dialers };
 	struct hosts_bad bad;
 
 	if (s->hosts_text) {
@@ -214,6 +222,11 @@ static int prepare_dns(struct engine *e, struct error *err)
 		return -1;
 	resolver_set_servers(e->resolver, s->resolvers, s->resolver_count);
 	resolver_set_watch(e->resolver, e->socks.watch);
+	if (s->resolvers_explicit)
+		remote.server = s->resolvers[0];
+	e->remote_dns = remote_dns_new(&remote);
+	if (!e->remote_dns)
+		return engine_no_memory(err);
 	e->dns = nameserver_new(&(struct nameserver_deps){
 		.loop = &e->loop,
 		.events = &e->events,
@@ -223,6 +236,8 @@ static int prepare_dns(struct engine *e, struct error *err)
 		.ask_only_ours = policy_asks_own_only(&e->policy),
 		.attribution = e->who,
 		.names = e->names,
+		.pool = e->pool,
+		.remote = e->remote_dns,
 		.rules = guard_dns_rules(&e->guard),
 	});
 	return e->dns ? 0 : engine_no_memory(err);
@@ -233,7 +248,7 @@ int engine_prepare(struct engine *e, struct error *err)
 	struct flow_deps deps = {
 		.loop = &e->loop,
 		.guard = &e->guard,
-		.direct = &e->direct.dialer,
+		.dialers = &e->dialers,
 		.socks = &e->socks,
 	};
 	size_t room;
@@ -252,19 +267,20 @@ int engine_prepare(struct engine *e, struct error *err)
 	    prepare_who(e, err) || prepare_dns(e, err) ||
 	    proxies_prepare(&e->proxies, e->setup, &e->loop, &e->socks, e->resolver, err))
 		return -1;
+	e->dialers.by_route[ROUTE_DIRECT] = &e->direct.dialer;
+	proxies_enter(&e->proxies, &e->dialers);
 	deps.who = e->who;
-	deps.proxy = proxies_dialer(&e->proxies);
 	deps.dns = e->dns;
 	e->flows = flow_table_new(&deps);
-	e->udp = e->flows ?
-			 sessions_new(&(struct sessions_deps){ .loop = &e->loop,
-							       .guard = &e->guard,
-							       .dns = e->dns,
-							       .who = e->who,
-							       .watch = e->socks.watch,
-							       .poller = &e->poller,
-							       .capacity = room / 4 }) :
-			 NULL;
+	e->udp = e->flows ? sessions_new(&(struct sessions_deps){
+				    .loop = &e->loop,
+				    .guard = &e->guard,
+				    .dns = e->dns,
+				    .who = e->who,
+				    .watch = e->socks.watch,
+				    .poller = &e->poller,
+				    .capacity = room / 4 }) :
+			    NULL;
 	e->echoes = e->udp ? echoes_new(&(struct echoes_deps){ .loop = &e->loop,
 							       .who = e->who,
 							       .guard = &e->guard,
@@ -307,6 +323,8 @@ void engine_prepared_free(struct engine *e)
 	hosts_free(e->hosts);
 	who_free(e->who);
 	names_free(e->names);
+	pool_free(e->pool);
+	remote_dns_free(e->remote_dns);
 	flowlog_free(&e->flowlog);
 	policy_free(&e->policy);
 	if (e->follows_host)

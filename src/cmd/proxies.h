@@ -8,6 +8,8 @@
 #include "cmd/engine.h"
 #include "dial/chain.h"
 #include "dns/lookup.h"
+#include "dns/pool.h"
+#include "flow/dialers.h"
 
 /* Plain memory of the engine's. */
 struct proxies {
@@ -15,7 +17,7 @@ struct proxies {
 	struct hosts *hosts;
 	struct lookup lookup;
 	struct tls_trust *trust;
-	struct chain *chain;
+	struct chain *chains[ROUTE_BLOCK]; /* by enum route */
 };
 
 /* Whether the host's /etc/hosts has to be read: where the first proxy is, it may say. */
@@ -26,8 +28,13 @@ void proxies_clean_environment(void);
 /* Opens everything that is needed; without a proxy that is nothing. */
 int proxies_prepare(struct proxies *p, const struct engine_setup *setup, uv_loop_t *loop,
 		    struct sock_set *socks, struct resolver *resolver, struct error *err);
-/* NULL without a proxy. */
-struct dialer *proxies_dialer(const struct proxies *p);
+/* Enters those that lead through proxies. */
+void proxies_enter(const struct proxies *p, struct dialers *dialers);
+/* What the policy has to know of them. */
+void proxies_tell_policy(const struct config *cfg, struct policy *policy);
+/* The addresses that stand for names, or NULL when none will be needed. */
+int proxies_make_pool(const struct config *cfg, uint64_t seed, struct pool **pool,
+		      struct error *err);
 /* When all flows are closed, and the resolver is not yet. */
 void proxies_free(struct proxies *p);
 

@@ -197,9 +197,7 @@ static int plan_proxies(struct run *run, struct error *err)
 	const struct config *cfg = run->cfg;
 	struct engine_setup *engine = &run->engine;
 
-	if (!cfg->proxies.count)
-		return 0;
-	if (!cfg->keep_proxy_env)
+	if (cfg->proxies.count && !cfg->keep_proxy_env)
 		proxies_clean_environment();
 	if (!proxies_need_hosts(cfg))
 		return 0;

@@ -19,6 +19,8 @@
  *
  * Not learned: what the hosts file says.
  *
+ * Names that a proxy resolves are asked of nobody here: flow/dns_remote.c.
+ *
  * The child is always answered: SERVFAIL when no server did.
  */
 #include "flow/dns.h"
@@ -40,7 +42,9 @@ struct nameserver_ask {
 	struct nameserver *svc;
 	struct nameserver_client who;
 	struct msg_question q;
-	struct resolver_ask *upstream;
+	enum route route;
+	struct resolver_ask *upstream; /* by ROUTE_DIRECT, else: */
+	struct remote_ask *remote;
 	nameserver_fn done;
 	void *ctx;
 };
@@ -117,6 +121,7 @@ static void tell(struct nameserver *svc, const struct nameserver_client *who,
 	if (!events_wanted(svc->deps.events))
 		return;
 	ev.dns.name = name_to_text(&q->name, name);
+	/* Through a proxy it is the server of --dns, too. */
 	if (told->relayed && is_ours(svc, &who->to.addr))
 		resolver_first_server(svc->deps.resolver, &ev.dns.server);
 	if (told->kind == EVENT_DNS_ANSWER) {
@@ -301,14 +306,50 @@ static struct nameserver_ask *ask_upstream(const struct nameserver_ask *want)
 	if (!ask)
 		return NULL;
 	*ask = *want;
-	ask->upstream = resolver_ask(
-		svc->deps.resolver, &ask->q,
-		is_ours(svc, &ask->who.to.addr) ? NULL : &ask->who.to, on_upstream, ask);
-	if (!ask->upstream) {
+	if (ask->route == ROUTE_DIRECT)
+		ask->upstream = resolver_ask(
+			svc->deps.resolver, &ask->q,
+			is_ours(svc, &ask->who.to.addr) ? NULL : &ask->who.to,
+			on_upstream, ask);
+	else
+		ask->remote = remote_ask(svc->deps.remote, &ask->q, ask->route,
+					 on_upstream, ask);
+	if (!ask->upstream && !ask->remote) {
 		free(ask);
 		return NULL;
 	}
 	return ask;
+}
+
+static enum route route_of(const struct nameserver_ask *ask)
+{
+	const struct nameserver_rules *rules = &ask->svc->deps.rules;
+	char text[NAME_TEXT_MAX];
+
+	return rules->route ? rules->route(rules->ctx, name_to_text(&ask->q.name, text)) :
+			      ROUTE_DIRECT;
+}
+
+/* Answers about names that are resolved elsewhere, and addresses that stand for them, as far
+ * as that goes without asking. Returns the length or 0. */
+static size_t answer_remote(const struct nameserver_ask *ask, size_t max,
+			    struct told *told)
+{
+	struct nameserver *svc = ask->svc;
+	struct remote_told how = { .ede = MSG_NO_EDE };
+	size_t n = 0;
+
+	if (svc->deps.pool)
+		n = remote_answer_ptr(svc->deps.pool, &ask->q, svc->answer, max, &how);
+	if (!n && ask->route == ROUTE_BLOCK) {
+		how.ede = MSG_EDE_PROHIBITED;
+		n = msg_reply(&ask->q, MSG_NOERROR, how.ede, svc->answer, max);
+	} else if (!n && ask->route != ROUTE_DIRECT) {
+		n = remote_answer(svc->deps.remote, &ask->q, svc->answer, max, &how);
+	}
+	told->mode = how.synthetic ? ANSWERED_SYNTHETIC : ANSWERED_EMPTY;
+	told->ede = how.ede;
+	return n;
 }
 
 /* Answers without anybody's help. Returns the length, or 0 when upstream has to be asked. */
@@ -318,6 +359,7 @@ static size_t answer_at_once(const struct nameserver_ask *ask, enum msg_verdict 
 	struct nameserver *svc = ask->svc;
 	size_t max = answer_max(&ask->who, &ask->q);
 	bool refuses = j->ede != MSG_NO_EDE && !svc->deps.rules.audit;
+	size_t n;
 
 	told->mode = ANSWERED_EMPTY;
 	told->ede = refuses ? j->ede : MSG_NO_EDE;
@@ -327,9 +369,9 @@ static size_t answer_at_once(const struct nameserver_ask *ask, enum msg_verdict 
 	if (refuses)
 		return msg_reply(&ask->q, MSG_NOERROR, j->ede, svc->answer, max);
 	told->mode = ANSWERED_BY_HOSTS;
-	return svc->deps.hosts ?
-		       hosts_answer(svc->deps.hosts, &ask->q, svc->answer, max) :
-		       0;
+	n = svc->deps.hosts ? hosts_answer(svc->deps.hosts, &ask->q, svc->answer, max) :
+			      0;
+	return n ? n : answer_remote(ask, max, told);
 }
 
 struct nameserver_ask *nameserver_ask(struct nameserver *svc,
@@ -347,8 +389,10 @@ struct nameserver_ask *nameserver_ask(struct nameserver *svc,
 		done(ctx, NULL, 0);
 		return NULL;
 	}
-	if (v == MSG_PLAIN)
+	if (v == MSG_PLAIN) {
 		j = judge(&want);
+		want.route = route_of(&want);
+	}
 	told.len = answer_at_once(&want, v, &j, &told);
 	told.relayed = !told.len;
 	tell(svc, who, &want.q, &told);
@@ -371,7 +415,10 @@ struct nameserver_ask *nameserver_ask(struct nameserver *svc,
 
 void nameserver_cancel(struct nameserver_ask *ask)
 {
-	resolver_cancel(ask->upstream);
+	if (ask->upstream)
+		resolver_cancel(ask->upstream);
+	if (ask->remote)
+		remote_cancel(ask->remote);
 	free(ask);
 }
 

@@ -9,6 +9,7 @@
 #include "dns/names.h"
 #include "dns/resolver.h"
 #include "event/event.h"
+#include "flow/dns_remote.h"
 #include "flow/who.h"
 
 #define DNS_PORT 53
@@ -60,6 +61,9 @@ struct nameserver_rules {
 	enum nameserver_standing (*standing)(void *ctx, const char *name);
 	enum nameserver_class (*classify)(void *ctx, const struct addr *addr);
 	void (*refused)(void *ctx, const struct nameserver_refused *refused);
+	/* ROUTE_DIRECT: the name is asked of servers. Else it is resolved at the other end of
+	 * that route, and ROUTE_BLOCK: nowhere. NULL: all are asked. */
+	enum route (*route)(void *ctx, const char *name);
 	bool offline;		   /* nothing is asked */
 	bool only_allowed_asked;   /* a name that no rule allows is not asked */
 	bool only_allowed_private; /* nor learned, when its address is private */
@@ -77,6 +81,8 @@ struct nameserver_deps {
 	bool ask_only_ours;	   /* our servers, whichever address the child asks */
 	struct who *attribution;   /* or NULL */
 	struct names *names;	   /* is told what our servers answered; or NULL */
+	struct pool *pool;	   /* or NULL: no address is synthetic */
+	struct remote_dns *remote; /* goes with it */
 	struct nameserver_rules rules;
 };
 

@@ -57,7 +57,9 @@ struct flow {
 	enum flow_state state;
 	struct target target; /* without its known names: they come and go */
 	struct names_hold *hold;
+	struct pool_hold *name_hold; /* of a synthetic address; target.name is its */
 	struct endpoint child;
+	enum route route;
 	struct who_ask who;
 	bool sniffs;
 	struct attempt *attempt;
@@ -90,8 +92,7 @@ static void emit(const struct flow *f, struct event ev)
 	ev.protocol = f->target.protocol;
 	ev.child = f->child;
 	ev.remote = f->target.to;
-	ev.name = f->target.name_only ? f->target.name : NULL;
-	ev.via_proxy = f->target.via_proxy;
+	ev.via_proxy = f->route != ROUTE_DIRECT;
 	ev.process = who_process(&f->who);
 	guard_name_event(guard, &ev, names);
 	event_emit(guard->events, &ev);
@@ -118,6 +119,7 @@ static void flow_close(struct flow *f, enum close_reason reason, int err)
 	}
 	f->state = FLOW_CLOSED;
 	guard_release(t->deps.guard, f->hold);
+	guard_release_name(t->deps.guard, f->name_hold);
 	who_forget(&f->who);
 	list_del(&f->of_sniffing);
 	list_del(&f->node);
@@ -294,7 +296,7 @@ static void dial(struct flow *f)
 	struct dial_result r;
 
 	emit(f, (struct event){ .kind = EVENT_CONNECT_ATTEMPT });
-	f->dialer = f->target.via_proxy ? t->deps.proxy : t->deps.direct;
+	f->dialer = t->deps.dialers->by_route[f->route];
 	r = f->dialer->ops->dial(f->dialer, &f->target, on_dialed, f);
 	if (r.pending)
 		f->dial = r.pending;
@@ -307,7 +309,6 @@ static bool admits(const struct flow_table *t, const struct attempt *a, struct i
 	q->target.protocol = IPPROTO_TCP;
 	q->target.to = a->remote;
 	q->target.probe_ttl = a->probe_ttl;
-	q->target.via_proxy = t->deps.proxy;
 	return guard_admits(t->deps.guard, &a->child, 0, q);
 }
 
@@ -324,7 +325,9 @@ static void start(struct flow *f)
 	f->target.known = NULL;
 	f->target.known_count = 0;
 	f->hold = guard_hold(guard, &f->target.to.addr);
+	f->name_hold = guard_hold_name(guard, &f->target.to.addr);
 	f->sniffs = q.verdict.sniff;
+	f->route = q.verdict.route;
 	dial(f);
 }
 

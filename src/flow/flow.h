@@ -7,8 +7,8 @@
 #include <uv.h>
 
 #include "base/attempt.h"
-#include "base/dialer.h"
 #include "dial/sock.h"
+#include "flow/dialers.h"
 #include "flow/guard.h"
 #include "flow/who.h"
 
@@ -18,8 +18,7 @@ struct flow_table;
 struct flow_deps {
 	uv_loop_t *loop;
 	const struct guard *guard;
-	struct dialer *direct;
-	struct dialer *proxy; /* NULL: there is none; else all flows go through it */
+	const struct dialers *dialers;
 	struct sock_set *socks;
 	struct who *who;	/* or NULL */
 	struct nameserver *dns; /* serves TCP connections to port 53 */

@@ -1,6 +1,9 @@
 childflow_lib_sources += \
+	src/flow/dialers.h \
 	src/flow/dns.c \
 	src/flow/dns.h \
+	src/flow/dns_remote.c \
+	src/flow/dns_remote.h \
 	src/flow/flow.c \
 	src/flow/flow.h \
 	src/flow/guard.c \

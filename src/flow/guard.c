@@ -10,8 +10,7 @@ static void tell(const struct guard *g, const struct endpoint *child, uint64_t f
 		.protocol = q->target.protocol,
 		.child = *child,
 		.remote = q->target.to,
-		.name = q->target.name_only ? q->target.name : NULL,
-		.via_proxy = q->target.via_proxy,
+		.via_proxy = q->verdict.route != ROUTE_DIRECT,
 		.process = q->process,
 		.policy_violation = { .target = &q->target,
 				      .verdict = &q->verdict,
@@ -27,7 +26,7 @@ static bool pass(const struct guard *g, const struct endpoint *child, uint64_t f
 		 const struct inquiry *q)
 {
 	const struct verdict *v = &q->verdict;
-	bool passes = v->allow || (g->audit && v->reason >= REASON_OFFLINE);
+	bool passes = v->allow || (g->audit && v->reason >= REASON_OFFLINE && !v->no_way);
 
 	if (!v->allow && v->reason != REASON_GATEWAY)
 		tell(g, child, flow_id, q, passes);
@@ -42,6 +41,10 @@ bool guard_admits(const struct guard *g, const struct endpoint *child, uint64_t 
 
 	t->known = q->known;
 	t->known_count = 0;
+	if (g->pool && pool_contains(g->pool, &t->to.addr)) {
+		t->name_only = true;
+		t->name = pool_name(g->pool, &t->to.addr);
+	}
 	if (g->names && !t->name_only)
 		t->known_count = names_of(g->names, &t->to.addr, uv_now(g->loop), names);
 	for (size_t i = 0; i < t->known_count; i++)
@@ -60,7 +63,11 @@ bool guard_admits_server(const struct guard *g, const struct endpoint *child,
 void guard_name_event(const struct guard *g, struct event *ev,
 		      const char *list[static NAMES_PER_ADDRESS])
 {
-	if (!g->names || !events_wanted(g->events))
+	if (!events_wanted(g->events))
+		return;
+	if (g->pool)
+		ev->name = pool_name(g->pool, &ev->remote.addr);
+	if (!g->names)
 		return;
 	ev->name_count = names_of(g->names, &ev->remote.addr, uv_now(g->loop), list);
 	ev->names = list;
@@ -75,4 +82,15 @@ void guard_release(const struct guard *g, struct names_hold *hold)
 {
 	if (hold)
 		names_release(g->names, hold, uv_now(g->loop));
+}
+
+struct pool_hold *guard_hold_name(const struct guard *g, const struct addr *addr)
+{
+	return g->pool ? pool_hold(g->pool, addr) : NULL;
+}
+
+void guard_release_name(const struct guard *g, struct pool_hold *hold)
+{
+	if (hold)
+		pool_release(g->pool, hold);
 }

@@ -8,17 +8,20 @@
 #include <uv.h>
 
 #include "dns/names.h"
+#include "dns/pool.h"
 #include "event/event.h"
 
 struct guard {
 	const struct policy *policy;
 	struct events *events;
 	struct names *names; /* or NULL: none are learned */
+	struct pool *pool;   /* or NULL: no address is synthetic */
 	uv_loop_t *loop;
 	bool audit; /* what the rules refuse is told, and goes on */
 };
 
-/* One question to the policy. The known names last until the table of names changes. */
+/* One question to the policy. The known names last until the table of names changes, that of a
+ * synthetic address until the pool does. */
 struct inquiry {
 	struct target target;
 	struct known_name known[NAMES_PER_ADDRESS];
@@ -27,9 +30,10 @@ struct inquiry {
 };
 
 /*
- * Fills in the names that are known for the target, and the verdict. True when it may go on;
+ * Fills in what a synthetic address stands for, the names that are known for any other, and
+ * the verdict. True when it may go on;
  * a refusal has been told then, as one of flow_id (0: there is no flow yet). What is refused
- * whatever the options are (loopback, multicast) is refused under audit, too.
+ * whatever the options are (loopback, multicast), or has no way out, is so under audit, too.
  */
 bool guard_admits(const struct guard *g, const struct endpoint *child, uint64_t flow_id,
 		  struct inquiry *q);
@@ -38,12 +42,17 @@ bool guard_admits(const struct guard *g, const struct endpoint *child, uint64_t 
 bool guard_admits_server(const struct guard *g, const struct endpoint *child,
 			 struct inquiry *q);
 
-/* Fills in ev's names, those of its remote address. `list` is to live as long as ev. */
+/* Fills in ev's names, those of its remote address; what that stands for when it is synthetic.
+ * `list` is to live as long as ev. */
 void guard_name_event(const struct guard *g, struct event *ev,
 		      const char *list[static NAMES_PER_ADDRESS]);
 
 /* names_hold() and names_release() of an address; a hold is NULL when nothing is known. */
 struct names_hold *guard_hold(const struct guard *g, const struct addr *addr);
 void guard_release(const struct guard *g, struct names_hold *hold);
+
+/* The same of what a synthetic address stands for: an inquiry's name lives as long. */
+struct pool_hold *guard_hold_name(const struct guard *g, const struct addr *addr);
+void guard_release_name(const struct guard *g, struct pool_hold *hold);
 
 #endif

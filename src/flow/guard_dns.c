@@ -2,10 +2,7 @@
 
 static struct verdict judge(const struct guard *g, const char *name)
 {
-	/* Through a proxy nothing would be asked here. */
-	const struct target t = { .name = name,
-				  .dns_question = true,
-				  .via_proxy = g->policy->proxy };
+	const struct target t = { .name = name, .dns_question = true };
 
 	return policy_decide_name(g->policy, &t);
 }
@@ -17,6 +14,13 @@ static enum nameserver_standing standing(void *ctx, const char *name)
 	if (v.allow)
 		return v.rule ? NAMESERVER_ALLOWED : NAMESERVER_UNNAMED;
 	return v.reason == REASON_DEFAULT_DENY ? NAMESERVER_UNNAMED : NAMESERVER_DENIED;
+}
+
+static enum route route_of(void *ctx, const char *name)
+{
+	struct verdict v = judge(ctx, name);
+
+	return v.no_way ? ROUTE_BLOCK : v.route;
 }
 
 static enum nameserver_class classify(void *ctx, const struct addr *addr)
@@ -74,6 +78,7 @@ struct nameserver_rules guard_dns_rules(struct guard *g)
 	return (struct nameserver_rules){
 		.ctx = g,
 		.standing = standing,
+		.route = route_of,
 		.classify = classify,
 		.refused = on_refused,
 		.offline = p->offline,

@@ -1,5 +1,6 @@
 check_PROGRAMS += \
 	tests/unit/flow/test_dns \
+	tests/unit/flow/test_dns_remote \
 	tests/unit/flow/test_flow \
 	tests/unit/flow/test_guard \
 	tests/unit/flow/test_icmp \

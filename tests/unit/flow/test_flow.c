@@ -73,7 +73,7 @@ static void everything_goes_by_the_proxy(void **state)
 	(void)state;
 	flow_attempt(t.table, &t.attempt);
 	assert_ptr_equal(t.by, &t.proxy);
-	assert_true(t.dialled.via_proxy);
+	assert_false(t.dialled.name_only);
 	assert_true(t.last.via_proxy);
 	t.done(t.done_ctx, &t.far.ch, 0, NULL);
 	assert_int_equal(t.accepts, 1);
@@ -260,6 +260,98 @@ static void a_drain_tells_what_it_lost(void **state)
 	assert_int_equal(t.lost.bytes, 10);
 }
 
+/* --- through a proxy --- */
+
+static struct pool *proxied(void)
+{
+	struct pool_range v4 = { .prefix = 96 + 30 }, v6 = { .prefix = 64 };
+
+	assert_true(addr_parse("198.18.0.0", &v4.network));
+	assert_true(addr_parse("fdcf::", &v6.network));
+	t.policy.proxy = true;
+	return t.guard.pool = pool_new(&v4, &v6, 1);
+}
+
+static void attempt_to(const char *addr)
+{
+	assert_true(addr_parse(addr, &t.attempt.remote.addr));
+	flow_attempt(t.table, &t.attempt);
+}
+
+static void synthetic_addresses_are_dialled_by_name(void **state)
+{
+	struct pool *pool = proxied();
+	struct pool_addrs got;
+
+	(void)state;
+	assert_true(pool_give(pool, "a.example", &got));
+	assert_true(pool_give(pool, "b.example", &got));
+	attempt_to("198.18.0.1");
+	assert_int_equal(t.dials, 1);
+	assert_ptr_equal(t.by, &t.proxy);
+	assert_true(t.dialled.name_only);
+	assert_string_equal(t.dialled.name, "a.example");
+	assert_int_equal(t.dialled.to.port, 80);
+	assert_string_equal(t.last.name, "a.example");
+	assert_true(t.last.via_proxy);
+	/* The name that a flow uses keeps its address. */
+	assert_true(pool_give(pool, "c.example", &got));
+	assert_true(pool_give(pool, "d.example", &got));
+	assert_string_equal(pool_name(pool, &t.attempt.remote.addr), "a.example");
+	t.done(t.done_ctx, &t.far.ch, 0, NULL);
+	t.near.ch.up->on_closed(t.near.ch.ctx, ECONNRESET);
+	assert_int_equal(flow_count(t.table), 0);
+	assert_true(pool_give(pool, "e.example", &got));
+	assert_true(pool_give(pool, "f.example", &got));
+	assert_string_not_equal(pool_name(pool, &t.attempt.remote.addr), "a.example");
+	pool_free(pool);
+	t.guard.pool = NULL;
+}
+
+static void addresses_go_as_they_are(void **state)
+{
+	struct pool *pool = proxied();
+
+	(void)state;
+	attempt_to("203.0.113.5");
+	assert_ptr_equal(t.by, &t.proxy);
+	assert_false(t.dialled.name_only);
+	t.done(t.done_ctx, NULL, ECONNREFUSED, "no");
+	pool_free(pool);
+	t.guard.pool = NULL;
+}
+
+static void a_synthetic_address_without_a_name(void **state)
+{
+	struct pool *pool = proxied();
+
+	(void)state;
+	t.guard.audit = true; /* whatever is let pass */
+	attempt_to("198.18.0.1");
+	assert_int_equal(t.dials, 0);
+	assert_int_equal(t.refuses, 1);
+	assert_int_equal(t.reason, REASON_UNKNOWN_NAME);
+	pool_free(pool);
+	t.guard.pool = NULL;
+}
+
+static void an_audit_goes_by_the_proxy_too(void **state)
+{
+	struct inquiry ping = { .target.protocol = IPPROTO_ICMP };
+	struct pool *pool = proxied();
+
+	(void)state;
+	t.guard.audit = t.policy.block_private = true;
+	attempt_to("10.0.0.1");
+	assert_int_equal(t.reason, REASON_PRIVATE);
+	assert_ptr_equal(t.by, &t.proxy);
+	t.done(t.done_ctx, NULL, ECONNREFUSED, "no");
+	ping.target.to = t.attempt.remote;
+	assert_false(guard_admits(&t.guard, &t.attempt.child, 0, &ping));
+	pool_free(pool);
+	t.guard.pool = NULL;
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -284,6 +376,10 @@ int main(void)
 		T(a_drain_refuses_who_waits),
 		T(a_drain_waits_for_the_acknowledgement),
 		T(a_drain_tells_what_it_lost),
+		T(synthetic_addresses_are_dialled_by_name),
+		T(addresses_go_as_they_are),
+		T(a_synthetic_address_without_a_name),
+		T(an_audit_goes_by_the_proxy_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,7 @@ static struct {
 	struct events events;
 	struct event_sink sink;
 	struct dialer dialer, proxy;
+	struct dialers dialers;
 	struct poller poller;
 	struct sock_set socks;
 	struct flow_table *table;
@@ -173,8 +174,7 @@ static int setup(void **state)
 {
 	struct flow_deps deps = { .loop = &t.loop,
 				  .guard = &t.guard,
-				  .direct = &t.dialer,
-				  .proxy = *state ? &t.proxy : NULL,
+				  .dialers = &t.dialers,
 				  .socks = &t.socks,
 				  .capacity = 1 };
 
@@ -187,6 +187,9 @@ static int setup(void **state)
 	t.sink.on_event = on_event;
 	event_sink_add(&t.events, &t.sink);
 	t.dialer.ops = t.proxy.ops = &di_ops;
+	t.dialers.by_route[ROUTE_DIRECT] = &t.dialer;
+	t.dialers.by_route[ROUTE_PROXY] = &t.proxy;
+	t.policy.proxy = *state;
 	assert_int_equal(poller_init(&t.poller, &t.loop), 0);
 	sock_set_init(&t.socks, &t.loop, &t.poller);
 	t.near.ch.ops = t.far.ch.ops = &ch_ops;

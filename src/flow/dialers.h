@@ -1,0 +1,13 @@
+/* The ways out of this machine. */
+#ifndef FLOW_DIALERS_H
+#define FLOW_DIALERS_H
+
+#include "base/dialer.h"
+#include "policy/rule.h"
+
+/* By enum route; NULL: there is none. */
+struct dialers {
+	struct dialer *by_route[ROUTE_BLOCK];
+};
+
+#endif
