@@ -25,6 +25,7 @@ childflow_lib_sources += \
 	src/base/poller.c \
 	src/base/poller.h \
 	src/base/proxy.h \
+	src/base/relay.h \
 	src/base/resolve.h \
 	src/base/sha256.c \
 	src/base/sha256.h \

@@ -243,6 +243,26 @@ static int prepare_dns(struct engine *e, struct error *err)
 	return e->dns ? 0 : engine_no_memory(err);
 }
 
+static void on_no_datagrams(void *ctx, enum route route, const char *why)
+{
+	struct engine *e = ctx;
+
+	if (!(e->policy.udp_routes >> route & 1))
+		return;
+	e->policy.udp_routes &= ~(1ull << route);
+	log_warn("%s; they are %s", why,
+		 e->policy.proxy_udp_direct ? "sent past it" : "refused");
+}
+
+/* What was asked for is told once all the same: it is a way past the proxy. */
+static void tell_detour(const struct engine *e)
+{
+	const struct policy *p = &e->policy;
+
+	if (p->proxy && p->proxy_udp_direct && !(p->udp_routes >> ROUTE_PROXY & 1))
+		log_warn("the proxy carries no datagrams; they are sent past it");
+}
+
 int engine_prepare(struct engine *e, struct error *err)
 {
 	struct flow_deps deps = {
@@ -267,6 +287,12 @@ int engine_prepare(struct engine *e, struct error *err)
 	    prepare_who(e, err) || prepare_dns(e, err) ||
 	    proxies_prepare(&e->proxies, e->setup, &e->loop, &e->socks, e->resolver, err))
 		return -1;
+	/* A relay has two descriptors. */
+	if (e->policy.udp_routes)
+		deps.capacity -= room / 16;
+	if (proxies_prepare_relays(&e->proxies, e->setup->cfg, &e->socks, room / 32, err))
+		return -1;
+	tell_detour(e);
 	e->dialers.by_route[ROUTE_DIRECT] = &e->direct.dialer;
 	proxies_enter(&e->proxies, &e->dialers);
 	deps.who = e->who;
@@ -279,6 +305,9 @@ int engine_prepare(struct engine *e, struct error *err)
 				    .who = e->who,
 				    .watch = e->socks.watch,
 				    .poller = &e->poller,
+				    .dialers = &e->dialers,
+				    .no_datagrams = on_no_datagrams,
+				    .ctx = e,
 				    .capacity = room / 4 }) :
 			    NULL;
 	e->echoes = e->udp ? echoes_new(&(struct echoes_deps){ .loop = &e->loop,

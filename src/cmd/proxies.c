@@ -114,7 +114,44 @@ void proxies_enter(const struct proxies *p, struct dialers *dialers)
 	for (size_t i = ROUTE_PROXY; i < ARRAY_SIZE(p->chains); i++) {
 		if (p->chains[i])
 			dialers->by_route[i] = chain_dialer(p->chains[i]);
+		if (p->relayers[i])
+			dialers->relayers[i] = socks5_relayer(p->relayers[i]);
 	}
+}
+
+static bool is_socks5(const struct proxy *p)
+{
+	return p->scheme == PROXY_SOCKS5 || p->scheme == PROXY_SOCKS5H;
+}
+
+/* A relay of datagrams is spoken to directly, so it has to be the only proxy. */
+static uint64_t udp_routes(const struct config *cfg)
+{
+	const struct proxy_list *own = &cfg->routes.own;
+	uint64_t routes = 0;
+
+	if (cfg->proxies.count == 1 && is_socks5(&cfg->proxies.proxies[0]))
+		routes |= 1ull << ROUTE_PROXY;
+	for (size_t i = 0; i < own->count; i++)
+		if (is_socks5(&own->proxies[i]))
+			routes |= 1ull << (ROUTE_OWN + i);
+	return routes;
+}
+
+int proxies_prepare_relays(struct proxies *p, const struct config *cfg,
+			   struct sock_set *socks, size_t capacity, struct error *err)
+{
+	uint64_t routes = udp_routes(cfg);
+
+	for (size_t i = ROUTE_PROXY; i < ARRAY_SIZE(p->relayers); i++) {
+		if (!(routes >> i & 1))
+			continue;
+		p->relayers[i] = socks5_relayer_new(p->chains[i], socks->poller,
+						    socks->watch, capacity);
+		if (!p->relayers[i])
+			return error_set(err, ENOMEM, "relay datagrams");
+	}
+	return 0;
 }
 
 /* Who resolves the names of a chain is its last proxy. */
@@ -140,6 +177,7 @@ void proxies_tell_policy(const struct config *cfg, struct policy *policy)
 	policy->proxy = cfg->proxies.count;
 	policy->proxy_only = cfg->proxy_only;
 	policy->proxy_udp_direct = cfg->proxy_udp == PROXY_UDP_DIRECT;
+	policy->udp_routes = udp_routes(cfg);
 	policy->name_routes = name_routes(cfg);
 }
 
@@ -175,6 +213,7 @@ int proxies_make_pool(const struct config *cfg, uint64_t seed, struct pool **poo
 void proxies_free(struct proxies *p)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(p->chains); i++) {
+		socks5_relayer_free(p->relayers[i]);
 		chain_free(p->chains[i]);
 	}
 	tls_trust_free(p->trust);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "cmd/engine.h"
 #include "dial/chain.h"
+#include "dial/socks5_udp.h"
 #include "dns/lookup.h"
 #include "dns/pool.h"
 #include "flow/dialers.h"
@@ -18,6 +19,7 @@ struct proxies {
 	struct lookup lookup;
 	struct tls_trust *trust;
 	struct chain *chains[ROUTE_BLOCK]; /* by enum route */
+	struct socks5_relayer *relayers[ROUTE_BLOCK];
 };
 
 /* Whether the host's /etc/hosts has to be read: where the first proxy is, it may say. */
@@ -35,6 +37,9 @@ void proxies_tell_policy(const struct config *cfg, struct policy *policy);
 /* The addresses that stand for names, or NULL when none will be needed. */
 int proxies_make_pool(const struct config *cfg, uint64_t seed, struct pool **pool,
 		      struct error *err);
+/* Makes the relayers of datagrams, `capacity` relays each, where proxies may have some. */
+int proxies_prepare_relays(struct proxies *p, const struct config *cfg,
+			   struct sock_set *socks, size_t capacity, struct error *err);
 /* When all flows are closed, and the resolver is not yet. */
 void proxies_free(struct proxies *p);
 

@@ -84,6 +84,7 @@ struct dial {
 	struct handshake shake;
 	size_t sent;
 	dial_fn done;
+	chain_relay_fn relayed; /* instead, when it is a relay that is asked for */
 	void *ctx;
 	int err;
 	char why[LABEL_MAX + HANDSHAKE_WHY_MAX];
@@ -240,7 +241,12 @@ static void begin_dialect(struct dial *d)
 {
 	const struct chain *c = d->chain;
 	const struct hop *hop = &c->hops[d->hop];
+	struct endpoint local, peer;
 
+	/* Zeros, of the family in which the relay will be reached. */
+	if (d->target.datagrams && d->ch->ops->endpoints(d->ch, &local, &peer) &&
+	    addr_is_v4(&peer.addr))
+		d->target.addr = addr_from_v4(&(struct in_addr){ 0 });
 	d->state = DIAL_DIALECT;
 	d->ch->up = &dialect_up;
 	d->ch->ctx = d;
@@ -351,6 +357,9 @@ static void report(struct dial *d)
 
 	/* `why` lives until the timer is closed. */
 	over(d);
+	if (d->relayed)
+		return d->relayed(ctx, ch, ch ? d->shake.socks.bound_port : 0,
+				  ch ? 0 : d->err, ch ? NULL : d->why);
 	done(ctx, ch, ch ? 0 : d->err, ch ? NULL : d->why);
 }
 
@@ -373,28 +382,25 @@ static void on_timer(uv_timer_t *timer)
 
 /* --- the dialer --- */
 
-static struct dial_result dial(struct dialer *dialer, const struct target *t,
-			       dial_fn done, void *ctx)
+/* The target is filled in by the caller. */
+static struct dial *new_dial(struct chain *c, void *ctx)
 {
-	struct chain *c = container_of(dialer, struct chain, dialer);
 	struct dial *d = calloc(1, sizeof(*d));
 
 	if (!d)
-		return (struct dial_result){ .err = ENOMEM };
-	if (t->name_only && !handshake_take_name(t->name, d->target.name)) {
-		free(d);
-		return (struct dial_result){ .err = EHOSTUNREACH };
-	}
-	d->target.addr = t->to.addr;
-	d->target.port = t->to.port;
+		return NULL;
 	d->chain = c;
-	d->done = done;
 	d->ctx = ctx;
 	list_add_tail(&c->dials, &d->node);
 	uv_timer_init(c->deps.loop, &d->timer);
 	uv_timer_start(&d->timer, on_timer, c->deps.timeout_ms, 0);
 	d->deadline_ms = uv_now(c->deps.loop) + c->deps.timeout_ms;
-	switch (host_find(&c->first, &d->wait, on_found)) {
+	return d;
+}
+
+static void begin_dial(struct dial *d)
+{
+	switch (host_find(&d->chain->first, &d->wait, on_found)) {
 	case HOST_HERE:
 		d->state = DIAL_CONNECT;
 		connect_next(d);
@@ -406,10 +412,41 @@ static struct dial_result dial(struct dialer *dialer, const struct target *t,
 		fail(d, ECONNREFUSED, "no DNS server can be asked for its address");
 		break;
 	}
+}
+
+static struct dial_result dial(struct dialer *dialer, const struct target *t,
+			       dial_fn done, void *ctx)
+{
+	struct chain *c = container_of(dialer, struct chain, dialer);
+	struct handshake_to target = { .addr = t->to.addr, .port = t->to.port };
+	struct dial *d;
+
+	if (t->name_only && !handshake_take_name(t->name, target.name))
+		return (struct dial_result){ .err = EHOSTUNREACH };
+	d = new_dial(c, ctx);
+	if (!d)
+		return (struct dial_result){ .err = ENOMEM };
+	d->target = target;
+	d->done = done;
+	begin_dial(d);
 	return (struct dial_result){ .pending = d };
 }
 
-static void cancel(struct dial *d)
+struct dial *chain_associate(struct chain *c, chain_relay_fn done, void *ctx)
+{
+	struct dial *d = new_dial(c, ctx);
+
+	assert(c->count == 1 && c->hops[0].dialect == &socks5_handshake);
+	if (!d)
+		return NULL;
+	/* From where we shall send isn't known yet; begin_dialect() sees to the family. */
+	d->target.datagrams = true;
+	d->relayed = done;
+	begin_dial(d);
+	return d;
+}
+
+void chain_cancel(struct dial *d)
 {
 	let_go(d, ECONNABORTED);
 	over(d);
@@ -417,7 +454,7 @@ static void cancel(struct dial *d)
 
 static const struct dialer_ops chain_ops = {
 	.dial = dial,
-	.cancel = cancel,
+	.cancel = chain_cancel,
 };
 
 /* --- life --- */

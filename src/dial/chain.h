@@ -25,6 +25,15 @@ struct chain;
 struct chain *chain_new(const struct chain_deps *deps, const struct proxy *proxies,
 			size_t count, struct error *err);
 struct dialer *chain_dialer(struct chain *c);
+
+/* The connection that keeps a relay for datagrams alive, and the relay's port; or NULL with an
+ * errno (EOPNOTSUPP: the proxy has none) and a sentence. Never from within chain_associate(). */
+typedef void (*chain_relay_fn)(void *ctx, struct channel *control, uint16_t port, int err,
+			       const char *why);
+/* Asks for one. The chain is one SOCKS5 proxy. NULL without memory. */
+struct dial *chain_associate(struct chain *c, chain_relay_fn done, void *ctx);
+void chain_cancel(struct dial *dial);
+
 /* Every dial has ended or been cancelled; the timers of some close in the loop's next round. */
 void chain_free(struct chain *c);
 

@@ -12,6 +12,8 @@ childflow_lib_sources += \
 	src/dial/sock.h \
 	src/dial/socks4.c \
 	src/dial/socks5.c \
+	src/dial/socks5_udp.c \
+	src/dial/socks5_udp.h \
 	src/dial/tls.c \
 	src/dial/tls.h \
 	src/dial/tls_trust.c \

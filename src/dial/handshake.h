@@ -24,6 +24,7 @@ struct handshake_to {
 	char name[HANDSHAKE_NAME_MAX]; /* by handshake_take_name(), or empty */
 	struct addr addr;
 	uint16_t port;
+	bool datagrams; /* of SOCKS5: no connection, but a relay for datagrams is wanted */
 };
 
 enum handshake_state {
@@ -47,6 +48,7 @@ struct socks_state {
 	uint8_t in[264];
 	const struct proxy *proxy;
 	struct handshake_to to;
+	uint16_t bound_port; /* when it is done */
 };
 
 struct handshake {

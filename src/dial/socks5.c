@@ -22,6 +22,7 @@ enum {
 	METHOD_LOGIN = 2,
 	METHOD_NO_ONE = 0xff,
 	COMMAND_CONNECT = 1,
+	COMMAND_ASSOCIATE = 3,
 	TYPE_IPV4 = 1,
 	TYPE_NAME = 3,
 	TYPE_IPV6 = 4,
@@ -86,7 +87,8 @@ static void request(struct handshake *h)
 {
 	const struct handshake_to *to = &h->socks.to;
 	const bool v4 = addr_is_v4(&to->addr);
-	const uint8_t head[] = { SOCKS_VERSION, COMMAND_CONNECT, 0,
+	const uint8_t head[] = { SOCKS_VERSION,
+				 to->datagrams ? COMMAND_ASSOCIATE : COMMAND_CONNECT, 0,
 				 to->name[0] ? TYPE_NAME :
 				 v4	     ? TYPE_IPV4 :
 					       TYPE_IPV6 };
@@ -144,19 +146,23 @@ static void refuse(struct handshake *h, uint8_t reply)
 		[8] = { ENETUNREACH, "address type not supported" },
 	};
 
-	if (reply < ARRAY_SIZE(replies))
+	if (reply == 7 && h->socks.to.datagrams)
+		handshake_fail(h, EOPNOTSUPP, "it carries no datagrams");
+	else if (reply < ARRAY_SIZE(replies))
 		handshake_fail(h, replies[reply].err, "it says \"%s\" (%u)",
 			       replies[reply].text, reply);
 	else
 		handshake_fail(h, ECONNREFUSED, "it refuses for the reason %u", reply);
 }
 
-/* The address that the proxy has bound is of no use to us. */
+/* The address that the proxy has bound is of no use to us, and the port only if datagrams go
+ * there. */
 static void take_reply(struct handshake *h, const uint8_t in[5])
 {
 	struct socks_state *s = &h->socks;
 
 	if (s->have > 5) {
+		s->bound_port = s->in[s->have - 2] << 8 | s->in[s->have - 1];
 		h->state = HANDSHAKE_DONE;
 		return;
 	}

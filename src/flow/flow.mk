@@ -32,6 +32,9 @@ childflow_lib_sources += \
 	src/flow/stream.h \
 	src/flow/udp.c \
 	src/flow/udp.h \
+	src/flow/udp_internal.h \
+	src/flow/udp_relay.c \
+	src/flow/udp_socket.c \
 	src/flow/who.c \
 	src/flow/who.h \
 	$(NULL)

@@ -7,6 +7,7 @@
 #include "base/dgram.h"
 #include "base/poller.h"
 #include "base/sockwatch.h"
+#include "flow/dialers.h"
 #include "flow/dns.h"
 #include "flow/guard.h"
 
@@ -18,8 +19,12 @@ struct sessions_deps {
 	struct nameserver *dns;
 	struct who *who; /* or NULL */
 	struct poller *poller;
-	struct sock_watch *watch; /* or NULL */
-	size_t capacity;	  /* sockets at a time */
+	struct sock_watch *watch;      /* or NULL */
+	const struct dialers *dialers; /* or NULL: nothing leaves but directly */
+	/* A proxy turns out to carry no datagrams; or NULL. */
+	void (*no_datagrams)(void *ctx, enum route route, const char *why);
+	void *ctx;
+	size_t capacity; /* sockets at a time */
 };
 
 /* NULL without memory. */

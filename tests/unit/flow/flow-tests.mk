@@ -7,6 +7,7 @@ check_PROGRAMS += \
 	tests/unit/flow/test_sniff \
 	tests/unit/flow/test_sniffing \
 	tests/unit/flow/test_udp \
+	tests/unit/flow/test_udp_relay \
 	tests/unit/flow/test_who \
 	$(NULL)
 
