@@ -50,7 +50,10 @@ static void print_error(const struct error *err)
 
 static int flush(struct error *err)
 {
-	return fflush(stdout) == EOF ? error_set(err, errno, "write to stdout") : 0;
+	/* An earlier failure is remembered, but not told by the last flush. */
+	if (fflush(stdout) == EOF || ferror(stdout))
+		return error_set(err, errno, "write to stdout");
+	return 0;
 }
 
 static int print_information(const struct config *cfg, struct error *err)

@@ -11,7 +11,10 @@
 
 static int flush(struct error *err)
 {
-	return fflush(stdout) == EOF ? error_set(err, errno, "write to stdout") : 0;
+	/* An earlier failure is remembered, but not told by the last flush. */
+	if (fflush(stdout) == EOF || ferror(stdout))
+		return error_set(err, errno, "write to stdout");
+	return 0;
 }
 
 int profile_dump(const struct config *cfg, struct error *err)
