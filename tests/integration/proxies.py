@@ -4,10 +4,13 @@ microsocks, and, where there is a server for it, an ssh client with dynamic forw
 All listen on both families. Which of them this machine lacks, `missing()` says.
 """
 
+import contextlib
 import dataclasses
+import os
 import pathlib
 import resource
 import shutil
+import signal
 import subprocess
 
 from lab import DNS, PATH, PROXY, PYTHON, url_host
@@ -242,3 +245,29 @@ user.unprivileged: root
         self._serve("ssh", "-N", "-D", "*:1084", "-p", "2222", "-i", run / "ssh.user",
                     "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
                     "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "root@127.0.0.1")
+
+    @contextlib.contextmanager
+    def another_dante(self, port=1090):
+        """One of its own, a process group, until the end of the block; yields port and process."""
+        config = self._write("danted-other.conf", f"""
+logoutput: {self.run}/danted-other.log
+internal: {PROXY[4]} port = {port}
+external: lo
+external: wan
+external.rotation: route
+clientmethod: none
+socksmethod: none
+user.privileged: root
+user.unprivileged: root
+client pass {{ from: 0/0 to: 0/0 }}
+socks pass {{ from: 0/0 to: 0/0 }}
+""")
+        server = self._serve("setsid", "danted", "-f", config, "-p", self.run / "danted-other.pid")
+        try:
+            poll(lambda: self.lab.internet.listens(port), "another dante")
+            yield port, server
+        finally:
+            if server.poll() is None:
+                os.killpg(server.pid, signal.SIGKILL)
+                server.wait()
+            poll(lambda: not self.lab.internet.listens(port), "its end")
