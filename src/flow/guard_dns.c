@@ -23,6 +23,12 @@ static enum route route_of(void *ctx, const char *name)
 	return v.no_way ? ROUTE_BLOCK : v.route;
 }
 
+/* What stands for a name is no answer of a server's: it would lead to another host. */
+static bool is_synthetic(const struct guard *g, const struct addr *addr)
+{
+	return g->pool && pool_contains(g->pool, addr);
+}
+
 static enum nameserver_class classify(void *ctx, const struct addr *addr)
 {
 	static const enum nameserver_class classes[] = {
@@ -33,6 +39,8 @@ static enum nameserver_class classify(void *ctx, const struct addr *addr)
 	const struct guard *g = ctx;
 	enum reason why;
 
+	if (is_synthetic(g, addr))
+		return NAMESERVER_NEVER;
 	return classes[policy_classify_answer(g->policy, addr, &why)];
 }
 
@@ -59,7 +67,10 @@ static void on_refused(void *ctx, const struct nameserver_refused *r)
 				      .alias = r->alias },
 	};
 
-	if (r->addr) {
+	if (r->addr && is_synthetic(g, r->addr)) {
+		v = (struct verdict){ .reason = REASON_UNKNOWN_NAME };
+		ev.policy_violation.audit = false;
+	} else if (r->addr) {
 		bool never = policy_classify_answer(g->policy, r->addr, &why) ==
 			     ANSWER_CLASS_NEVER;
 

@@ -3,6 +3,7 @@ check_PROGRAMS += \
 	tests/unit/flow/test_dns_remote \
 	tests/unit/flow/test_flow \
 	tests/unit/flow/test_guard \
+	tests/unit/flow/test_guard_dns \
 	tests/unit/flow/test_icmp \
 	tests/unit/flow/test_sniff \
 	tests/unit/flow/test_sniffing \
