@@ -1,5 +1,5 @@
 /* One row per rule; the first that fails is told. Their order is what users see, so it stays. */
-#include "config/check.h"
+#include "config/check_internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -7,8 +7,6 @@
 #include "base/util.h"
 #include "config/options.h"
 #include "config/value.h"
-
-#define SUBJECTS_MAX 4
 
 static size_t count_of(enum option_id id, const struct config *c)
 {
@@ -163,11 +161,6 @@ static bool user_without_proxy(const struct config *c)
 	return (c->proxy_user || option_has_password(c)) && !c->proxies.count;
 }
 
-static bool has_proxy(const struct config *c)
-{
-	return c->proxies.count || c->routes.own.count;
-}
-
 static bool has_https(const struct proxy_list *list)
 {
 	for (size_t i = 0; i < list->count; i++) {
@@ -179,7 +172,7 @@ static bool has_https(const struct proxy_list *list)
 
 static bool insecure_without_proxy(const struct config *c)
 {
-	return c->proxy_insecure && !has_proxy(c);
+	return c->proxy_insecure && !check_has_proxy(c);
 }
 
 static bool only_without_proxy(const struct config *c)
@@ -195,106 +188,6 @@ static bool no_time_to_connect(const struct config *c)
 static bool insecure_without_tls(const struct config *c)
 {
 	return c->proxy_insecure && !has_https(&c->proxies) && !has_https(&c->routes.own);
-}
-
-static bool dns_without_proxy(const struct config *c)
-{
-	return c->proxy_dns != PROXY_DNS_AUTO && !has_proxy(c);
-}
-
-static bool range_without_proxy(const struct config *c)
-{
-	return c->proxy_dns_range.count && !has_proxy(c);
-}
-
-static bool udp_without_proxy(const struct config *c)
-{
-	return c->proxy_udp != PROXY_UDP_REFUSE && !has_proxy(c);
-}
-
-static bool no_proxy_without_proxy(const struct config *c)
-{
-	return c->no_proxy.count && !c->proxies.count;
-}
-
-static bool has_route(const struct config *c, enum route route)
-{
-	for (size_t i = 0; i < c->routes.rules.count; i++)
-		if (c->routes.rules.rules[i].route == route)
-			return true;
-	return false;
-}
-
-static bool route_without_proxy(const struct config *c)
-{
-	return has_route(c, ROUTE_PROXY) && !c->proxies.count;
-}
-
-static bool only_and_local_dns(const struct config *c)
-{
-	return c->proxy_only && c->proxy_dns == PROXY_DNS_LOCAL;
-}
-
-static bool only_and_udp_direct(const struct config *c)
-{
-	return c->proxy_only && c->proxy_udp == PROXY_UDP_DIRECT;
-}
-
-static bool only_and_route_direct(const struct config *c)
-{
-	return c->proxy_only && has_route(c, ROUTE_DIRECT);
-}
-
-static bool only_and_no_proxy(const struct config *c)
-{
-	return c->proxy_only && c->no_proxy.count;
-}
-
-/* One network of each family at most, with room for two names; more than a /8 is nobody's to
- * take. */
-static bool range_odd(const struct config *c)
-{
-	unsigned v4 = 0, v6 = 0;
-
-	for (size_t i = 0; i < c->proxy_dns_range.count; i++) {
-		const struct rule *r = &c->proxy_dns_range.rules[i];
-		bool is_v4 = addr_is_v4(&r->network);
-
-		*(is_v4 ? &v4 : &v6) += 1;
-		if (r->port_count || r->protocol != RULE_ANY || r->prefix > 126 ||
-		    r->prefix < (is_v4 ? 96 + 8 : 8))
-			return true;
-	}
-	return v4 > 1 || v6 > 1;
-}
-
-/* The command's own network is somewhere in 10.240.0.0/16 and fd42::/16 (netplan_choose());
- * the others are never dialled. */
-static bool range_taken(const struct config *c)
-{
-	static const struct {
-		const char *network;
-		unsigned prefix;
-	} taken[] = {
-		{ "10.240.0.0", 96 + 16 }, { "fd42::", 16 },	    { "0.0.0.0", 96 + 8 },
-		{ "127.0.0.0", 96 + 8 },   { "224.0.0.0", 96 + 3 }, { "::", 64 },
-		{ "ff00::", 8 },	   { "fe80::", 10 },
-	};
-
-	for (size_t i = 0; i < c->proxy_dns_range.count; i++) {
-		const struct rule *r = &c->proxy_dns_range.rules[i];
-
-		for (size_t k = 0; k < ARRAY_SIZE(taken); k++) {
-			unsigned prefix = MIN(r->prefix, taken[k].prefix);
-			struct addr a;
-
-			if (addr_parse(taken[k].network, &a) &&
-			    addr_is_v4(&a) == addr_is_v4(&r->network) &&
-			    addr_prefix_eq(&a, &r->network, prefix))
-				return true;
-		}
-	}
-	return false;
 }
 
 static bool leak_rootful(const struct config *c)
@@ -358,15 +251,7 @@ static bool secrets_alone(const struct config *c)
 	return c->show_secrets && !c->dump_profile;
 }
 
-/* The sentence is: subjects, says, object, tail. */
-static const struct check {
-	bool (*fails)(const struct config *cfg);
-	enum option_id subjects[SUBJECTS_MAX];
-	const char *says;
-	enum option_id object; /* 0: none */
-	const char *tail;
-	const char *cure;
-} checks[] = {
+static const struct check checks[] = {
 	{ no_command,
 	  { 0 },
 	  "missing command to execute",
@@ -500,73 +385,6 @@ static const struct check {
 	  OPTION_PROXY,
 	  "",
 	  "Leave it out." },
-	{ dns_without_proxy,
-	  { OPTION_PROXY_DNS },
-	  " requires ",
-	  OPTION_PROXY,
-	  "",
-	  "Say which proxy, or leave it out." },
-	{ range_without_proxy,
-	  { OPTION_PROXY_DNS_RANGE },
-	  " requires ",
-	  OPTION_PROXY,
-	  "",
-	  "Say which proxy, or leave it out." },
-	{ udp_without_proxy,
-	  { OPTION_PROXY_UDP },
-	  " requires ",
-	  OPTION_PROXY,
-	  "",
-	  "Say which proxy, or leave it out." },
-	{ no_proxy_without_proxy,
-	  { OPTION_NO_PROXY },
-	  " requires ",
-	  OPTION_PROXY,
-	  "",
-	  "Say which proxy, or leave it out." },
-	{ route_without_proxy,
-	  { OPTION_ROUTE },
-	  " to proxy requires ",
-	  OPTION_PROXY,
-	  "",
-	  "Say which proxy, or write its URL into the route." },
-	{ only_and_local_dns,
-	  { OPTION_PROXY_DNS, OPTION_PROXY_ONLY },
-	  " contradict each other: names that are resolved here are asked past the proxy",
-	  0,
-	  "",
-	  "Let the proxy resolve them, by --proxy-dns remote or without it." },
-	{ only_and_udp_direct,
-	  { OPTION_PROXY_UDP, OPTION_PROXY_ONLY },
-	  " contradict each other",
-	  0,
-	  "",
-	  "Leave one out." },
-	{ only_and_route_direct,
-	  { OPTION_ROUTE, OPTION_PROXY_ONLY },
-	  " contradict each other: a route is direct",
-	  0,
-	  "",
-	  "Leave that route out, or the other." },
-	{ only_and_no_proxy,
-	  { OPTION_NO_PROXY, OPTION_PROXY_ONLY },
-	  " contradict each other",
-	  0,
-	  "",
-	  "Leave one out." },
-	{ range_odd,
-	  { OPTION_PROXY_DNS_RANGE },
-	  " is an IPv4 network from /8 to /30, an IPv6 network from /8 to /126, or one "
-	  "of each",
-	  0,
-	  "",
-	  "Write networks such as 198.18.0.0/15, without ports." },
-	{ range_taken,
-	  { OPTION_PROXY_DNS_RANGE },
-	  " has addresses of the command's own network, or such as mean something else",
-	  0,
-	  "",
-	  "Take a private network that nobody uses." },
 	{ leak_rootful,
 	  { OPTION_FAIL_ON_LEAK },
 	  " is only supported by the `rootless-internal` backend",
@@ -672,13 +490,21 @@ static int explain(const struct check *check, const struct config *cfg, struct e
 	return -1;
 }
 
-int config_check(const struct config *cfg, struct error *err)
+static int run(const struct check *list, size_t count, const struct config *cfg,
+	       struct error *err)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
-		if (checks[i].fails(cfg))
-			return explain(&checks[i], cfg, err);
+	for (size_t i = 0; i < count; i++) {
+		if (list[i].fails(cfg))
+			return explain(&list[i], cfg, err);
 	}
 	return 0;
+}
+
+int config_check(const struct config *cfg, struct error *err)
+{
+	if (run(checks, ARRAY_SIZE(checks), cfg, err))
+		return -1;
+	return run(check_routes, check_routes_count, cfg, err);
 }
 
 int config_check_available(const struct config *cfg, struct error *err)

@@ -1,6 +1,8 @@
 childflow_lib_sources += \
 	src/config/check.c \
 	src/config/check.h \
+	src/config/check_internal.h \
+	src/config/check_routes.c \
 	src/config/cmdline.c \
 	src/config/cmdline.h \
 	src/config/config.c \
@@ -34,6 +36,8 @@ childflow_lib_sources += \
 	src/config/toml_token.h \
 	src/config/value.c \
 	src/config/value.h \
+	src/config/value_internal.h \
+	src/config/value_rules.c \
 	$(NULL)
 
 AM_CPPFLAGS += -DPROFILES_DIR='"$(pkgdatadir)/profiles"'

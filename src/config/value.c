@@ -1,4 +1,4 @@
-#include "config/value.h"
+#include "config/value_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -6,9 +6,6 @@
 
 #include "base/util.h"
 #include "config/path.h"
-#include "config/proxyurl.h"
-#include "config/route.h"
-#include "config/rule.h"
 #include "config/suggest.h"
 
 #define SECONDS_MAX 1000000
@@ -20,19 +17,6 @@
 #define ROTATE_BYTES_MIN (64 << 10)
 #define INTERFACE_MAX 15 /* IFNAMSIZ - 1 */
 #define COUNT_MAX 100
-
-/* What a reader is told besides the text. */
-struct source {
-	const struct option *o;
-	const char *dir;
-};
-
-/* How a parser fails: with a sentence of its own, or with the type's expectation. */
-enum outcome {
-	GOOD,
-	BAD,
-	BAD_WITH_SENTENCE
-};
 
 /* --- numbers and words --- */
 
@@ -243,45 +227,6 @@ static enum outcome parse_file(const struct source *src, const char *text, void 
 	return *text ? parse_words(src, text, field, err) : BAD;
 }
 
-/* --- rules and proxies --- */
-
-static enum outcome parse_rules(const struct source *src, const char *text, void *field,
-				struct error *err)
-{
-	static const enum rule_kind kinds[] = {
-		[TYPE_CIDRS] = RULE_CIDR,
-		[TYPE_DOMAINS] = RULE_DOMAIN,
-		[TYPE_DOMAINS_EXACT] = RULE_EXACT,
-		[TYPE_RULES] = RULE_EITHER,
-	};
-
-	if (!*text)
-		return BAD;
-	return rules_parse(field, kinds[src->o->type], text, src->dir, err) ?
-		       BAD_WITH_SENTENCE :
-		       GOOD;
-}
-
-static enum outcome parse_route(const struct source *src, const char *text, void *field,
-				struct error *err)
-{
-	return routes_parse(field, text, src->dir, err) ? BAD_WITH_SENTENCE : GOOD;
-}
-
-static enum outcome parse_proxy(const struct source *src, const char *text, void *field,
-				struct error *err)
-{
-	struct proxy p;
-
-	if (proxyurl_parse(text, &p, err))
-		return BAD_WITH_SENTENCE;
-	if (proxy_list_append(field, &p) == 0)
-		return GOOD;
-	proxy_clear(&p);
-	error_set(err, ENOMEM, "keep a value");
-	return BAD_WITH_SENTENCE;
-}
-
 /* --- back to text --- */
 
 static size_t count_one(const void *field)
@@ -302,21 +247,6 @@ static size_t count_text(const void *field)
 static size_t count_of_words(const void *field)
 {
 	return ((const struct words *)field)->count;
-}
-
-static size_t count_rules(const void *field)
-{
-	return ((const struct rule_list *)field)->count;
-}
-
-static size_t count_routes(const void *field)
-{
-	return ((const struct route_list *)field)->rules.count;
-}
-
-static size_t count_proxies(const void *field)
-{
-	return ((const struct proxy_list *)field)->count;
 }
 
 static char *text_of_flag(const struct option *o, const void *field, size_t i,
@@ -407,24 +337,6 @@ static char *text_of_word(const struct option *o, const void *field, size_t i,
 	return strdup(((const struct words *)field)->list[i]);
 }
 
-static char *text_of_rule(const struct option *o, const void *field, size_t i,
-			  bool secrets)
-{
-	return strdup(((const struct rule_list *)field)->rules[i].text);
-}
-
-static char *text_of_route(const struct option *o, const void *field, size_t i,
-			   bool secrets)
-{
-	return route_format(field, i, secrets);
-}
-
-static char *text_of_proxy(const struct option *o, const void *field, size_t i,
-			   bool secrets)
-{
-	return proxyurl_format(&((const struct proxy_list *)field)->proxies[i], secrets);
-}
-
 /* --- the end of a value --- */
 
 static void clear_text(void *field)
@@ -444,21 +356,6 @@ static void clear_words(void *field)
 	for (size_t i = 0; i < words->count; i++)
 		free(words->list[i]);
 	free(words->list);
-}
-
-static void clear_rules(void *field)
-{
-	rules_clear(field);
-}
-
-static void clear_routes(void *field)
-{
-	routes_clear(field);
-}
-
-static void clear_proxies(void *field)
-{
-	proxy_list_clear(field);
 }
 
 /* --- the table --- */
@@ -510,22 +407,22 @@ static const struct value_type types[] = {
 			  parse_rotate, count_rotate, text_of_rotate },
 	[TYPE_CIDRS] = { "an IPv4 or IPv6 address or a CIDR such as 192.0.2.0/24",
 			 sizeof(struct rule_list), FORM_ARRAY,
-			 parse_rules, count_rules, text_of_rule, clear_rules },
+			 value_parse_rules, value_count_rules, value_text_of_rule, value_clear_rules },
 	[TYPE_DOMAINS] = { "a domain name such as example.org",
 			   sizeof(struct rule_list), FORM_ARRAY,
-			   parse_rules, count_rules, text_of_rule, clear_rules },
+			   value_parse_rules, value_count_rules, value_text_of_rule, value_clear_rules },
 	[TYPE_DOMAINS_EXACT] = { "a domain name such as example.org",
 				 sizeof(struct rule_list), FORM_ARRAY,
-				 parse_rules, count_rules, text_of_rule, clear_rules },
+				 value_parse_rules, value_count_rules, value_text_of_rule, value_clear_rules },
 	[TYPE_RULES] = { "an address, a CIDR or a domain name",
 			 sizeof(struct rule_list), FORM_ARRAY,
-			 parse_rules, count_rules, text_of_rule, clear_rules },
+			 value_parse_rules, value_count_rules, value_text_of_rule, value_clear_rules },
 	[TYPE_ROUTES] = { "a rule with its way, such as example.org=direct",
 			  sizeof(struct route_list), FORM_ARRAY,
-			  parse_route, count_routes, text_of_route, clear_routes },
+			  value_parse_route, value_count_routes, value_text_of_route, value_clear_routes },
 	[TYPE_PROXIES] = { "the URL of a proxy such as http://192.0.2.1:3128",
 			   sizeof(struct proxy_list), FORM_STRING | FORM_ARRAY,
-			   parse_proxy, count_proxies, text_of_proxy, clear_proxies },
+			   value_parse_proxy, value_count_proxies, value_text_of_proxy, value_clear_proxies },
 	[TYPE_WORDS] = { "a command and its arguments", sizeof(struct words), FORM_ARRAY,
 			 parse_words, count_of_words, text_of_word, clear_words },
 	[TYPE_FILES] = { "the name of a file", sizeof(struct words), FORM_ARRAY,
