@@ -339,6 +339,7 @@ class Lab:
                 scgi_temp_path {run}/scgi;
                 server {{
                     {listen}
+                    ssl_protocols TLSv1.2 TLSv1.3;
                     ssl_certificate {run}/web.pem; ssl_certificate_key {run}/web.key;
                     location /moved {{ return 301 /hello; }}
                 }}

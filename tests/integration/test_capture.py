@@ -54,19 +54,16 @@ def test_a_fetch(lab, sandbox, family, file):
 
 @pytest.mark.parametrize("segments", ["mtu", "raw"])
 @pytest.mark.parametrize("way", ["upload", "download"])
-def test_bytes_of_a_long_transfer(sandbox, family, file, way, segments):
-    if way == "upload":
-        seen = sandbox.client("upload", WEB[family], SINK, 64 * MIB,
-                              options=["-c", file, "--capture-segments", segments])
-    else:
-        seen = sandbox.client("download", WEB[family], SOURCE, 64 * MIB,
-                              options=["-c", file, "--capture-segments", segments])
+def test_bytes_of_a_long_transfer(sandbox, who, family, file, way, segments):
+    size = 64 * MIB if (who, family) == ("root", 4) else 4 * MIB
+    port = SINK if way == "upload" else SOURCE
+    seen = sandbox.client(way, WEB[family], port, size,
+                          options=["-c", file, "--capture-segments", segments])
     assert seen.status == 0 and seen.err == "", seen
     blocks = pcapng.check(file)
     assert blocks[-1].number(5) == 0
-    port = SINK if way == "upload" else SOURCE
     data = pcapng.stream(blocks, port, way == "upload")
-    assert hashlib.sha256(data).hexdigest() == pattern.digest(64 * MIB)
+    assert hashlib.sha256(data).hexdigest() == pattern.digest(size)
     longest = max(p.original for p in pcapng.packets(blocks))
     assert longest <= 1514 if segments == "mtu" else longest > 20000
 
@@ -406,6 +403,12 @@ print(urllib.request.urlopen(sys.argv[1], context=context).read().decode(), end=
 """
 
 
+def is_server_hello(packet):
+    seen = packet.parsed()
+    return bool(seen and seen.protocol == 6 and seen.source_port == 443
+                and b"\x16\x03\x03" in seen.data[20:64])
+
+
 @pytest.mark.parametrize("client", ["curl", "curl-1.2", "python", "python-1.2"])
 @pytest.mark.parametrize("point", ["child", "egress"])
 def test_keys(lab, sandbox, file, client, point):
@@ -421,7 +424,13 @@ def test_keys(lab, sandbox, file, client, point):
     seen = sandbox(*command, options=["-c", file, "--capture-keys", "-C", point])
     assert (seen.status, seen.out, seen.err) == (0, "hello from the internet\n", "")
     blocks = pcapng.check(file)
-    assert any(b.kind == pcapng.SECRETS for b in blocks)
+    # All keys stand before the first packet that some of them are for.
+    kinds = ["hello" if b.kind == pcapng.PACKET and is_server_hello(b) else b.kind
+             for b in blocks]
+    assert pcapng.SECRETS in kinds
+    secrets = b"".join(b.body for b in blocks if b.kind == pcapng.SECRETS)
+    assert (b"CLIENT_HANDSHAKE_TRAFFIC_SECRET" in secrets) != version
+    assert pcapng.SECRETS not in kinds[kinds.index("hello"):]
     lines = pcapng.tshark(file, "-Y", "http.request.uri == \"/hello\" && tls", "-T", "fields",
                           "-e", "http.host")
     assert lines == ["v4.example.net"]
