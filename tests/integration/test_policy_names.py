@@ -18,16 +18,14 @@ ALLOW = ["--default-policy", "deny", "--allow-domain-exact", GOOD]
 DENY = ["--deny-domain", BAD]
 
 
-def show(sandbox, address, port, *cases, options):
-    """{case: how it ended}"""
+def show(sandbox, rules, address, port, *cases, options):
+    """({case: how it ended}, whether bytes of each connection, in any order, have arrived)"""
     argv = [PYTHON, sandbox.lab.top / "bin/shows.py", address, port, *cases]
+    mark = rules.mark()
     seen = sandbox(*argv, options=[*options, "--quiet"])
     assert (seen.status, seen.err) == (0, ""), seen
-    return dict(line.rsplit(" ", 1) for line in seen.out.splitlines())
-
-
-def arrived(rules, mark, count):
-    return [n > 0 for _, _, n in rules.sunk(mark, count)]
+    ends = dict(line.rsplit(" ", 1) for line in seen.out.splitlines())
+    return ends, [n > 0 for _, _, n in rules.sunk(mark, len(ends))]
 
 
 # Each is a connection of its own; by port, what gets through under ALLOW.
@@ -58,29 +56,28 @@ NOT_SHOWN = {
 
 @pytest.mark.parametrize("port", SHOWN)
 def test_a_name_that_is_shown(sandbox, rules, family, port):
-    mark, cases = rules.mark(), SHOWN[port]
-    seen = show(sandbox, SHARED[family], port, f"resolve:{GOOD}", *cases, options=ALLOW)
+    cases = SHOWN[port]
+    seen, arrived = show(sandbox, rules, SHARED[family], port, f"resolve:{GOOD}", *cases, options=ALLOW)
     assert seen == dict.fromkeys(cases, "shown")
-    assert arrived(rules, mark, len(cases)) == [True] * len(cases)
+    assert arrived == [True] * len(cases)
 
 
 @pytest.mark.parametrize("port", NOT_SHOWN)
 def test_a_name_that_is_not(sandbox, rules, family, port):
     """Not a byte reaches the server, and the connection is reset at once."""
-    mark, cases = rules.mark(), NOT_SHOWN[port]
-    seen = show(sandbox, SHARED[family], port, f"resolve:{GOOD}", *cases, options=ALLOW)
+    cases = NOT_SHOWN[port]
+    seen, arrived = show(sandbox, rules, SHARED[family], port, f"resolve:{GOOD}", *cases, options=ALLOW)
     assert {case: how for case, how in seen.items() if how == "shown"} == {}
-    assert arrived(rules, mark, len(cases)) == [False] * len(cases)
+    assert arrived == [False] * len(cases)
     assert set(seen.values()) <= {"ECONNRESET", "EPIPE"}, seen
     assert [*seen] == cases
 
 
 def test_who_says_nothing(sandbox, rules, family):
     """A connection that only opens is given some seconds, and no byte."""
-    mark = rules.mark()
-    show(sandbox, SHARED[family], HTTPS, f"resolve:{GOOD}", "silent:0.1", "silent:3.5",
-         options=ALLOW)
-    assert arrived(rules, mark, 2) == [False] * 2
+    cases = [f"resolve:{GOOD}", "silent:0.1", "silent:3.5"]
+    _, arrived = show(sandbox, rules, SHARED[family], HTTPS, *cases, options=ALLOW)
+    assert arrived == [False] * 2
 
 
 DENIED = {
@@ -103,12 +100,12 @@ LET_BE = {
                                             "::/0"]], ids=["alone", "allow-cidr"])
 def test_a_name_that_is_denied(sandbox, rules, family, port, options):
     """A9, A11: by a hard-coded address, which was never asked for."""
-    mark, cases = rules.mark(), DENIED[port]
-    seen = show(sandbox, SHARED[family], port, *cases, options=options)
-    assert arrived(rules, mark, len(cases)) == [False] * len(cases), seen
+    cases = DENIED[port]
+    seen, arrived = show(sandbox, rules, SHARED[family], port, *cases, options=options)
+    assert arrived == [False] * len(cases), seen
     assert set(seen.values()) <= {"ECONNRESET", "EPIPE"}, seen
-    mark, cases = rules.mark(), LET_BE[port]
-    seen = show(sandbox, SHARED[family], port, *cases, options=options)
+    cases = LET_BE[port]
+    seen, _ = show(sandbox, rules, SHARED[family], port, *cases, options=options)
     assert seen == dict.fromkeys(cases, "shown")
 
 
@@ -117,7 +114,8 @@ def test_a_range_that_is_allowed_shows_what_it_likes(sandbox, rules, family):
     prefix = {4: 32, 6: 128}[family]
     options = [*ALLOW, "--allow-cidr", f"{SHARED[family]}/{prefix}"]
     cases = [f"http:{BAD}", "http", "tls", f"tls:{BAD}", "raw:(hello"]
-    seen = show(sandbox, SHARED[family], HTTP, f"resolve:{GOOD}", *cases, options=options)
+    seen, _ = show(sandbox, rules, SHARED[family], HTTP, f"resolve:{GOOD}", *cases,
+                   options=options)
     assert seen == dict.fromkeys(cases, "shown")
 
 
