@@ -41,6 +41,7 @@ childflow_lib_sources += \
 	$(NULL)
 
 AM_CPPFLAGS += -DPROFILES_DIR='"$(pkgdatadir)/profiles"'
+src_config_pages_gen_CPPFLAGS = $(AM_CPPFLAGS) -DSCHEMA_DIR='"$(pkgdatadir)/schema"'
 
 # Fills in the templates of man pages and completions (packaging/packaging.mk).
 noinst_PROGRAMS += src/config/pages_gen

@@ -413,6 +413,11 @@ static void write_profiles_dir(void)
 	fputs(PROFILES_DIR, stdout);
 }
 
+static void write_schema_dir(void)
+{
+	fputs(SCHEMA_DIR, stdout);
+}
+
 /* --- the template --- */
 
 static const struct part {
@@ -421,6 +426,7 @@ static const struct part {
 } parts[] = {
 	{ "VERSION", write_version },
 	{ "PROFILES_DIR", write_profiles_dir },
+	{ "SCHEMA_DIR", write_schema_dir },
 	{ "LONG_OPTIONS", write_long_options },
 	{ "SHORT_OPTIONS", write_short_options },
 	{ "NEGATIONS", write_negations },
