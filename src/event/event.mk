@@ -1,4 +1,6 @@
 childflow_lib_sources += \
+	src/event/activity.c \
+	src/event/activity.h \
 	src/event/counters.c \
 	src/event/counters.h \
 	src/event/entry.c \

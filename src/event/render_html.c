@@ -337,19 +337,19 @@ static void put_runs(struct json *j, const struct tally *t)
 	json_end(j);
 }
 
-static void put_bins(struct json *j, const struct talks *f)
+static void put_activity(struct json *j, const struct activity *a)
 {
 	size_t used = 0;
 
-	if (!f->has_bins)
+	if (!a->any)
 		return;
-	used = (f->last_ms - f->bins_start_ms) / f->bin_ms + 1;
+	used = (a->last_ms - a->start_ms) / a->bin_ms + 1;
 	json_object(j, "activity");
-	json_uint(j, "start", f->bins_start_ms);
-	json_uint(j, "width", f->bin_ms);
+	json_uint(j, "start", a->start_ms);
+	json_uint(j, "width", a->bin_ms);
 	json_array(j, "bins");
-	for (size_t i = 0; i < MIN(used, (size_t)TALKS_BINS); i++) {
-		const struct talks_bin *b = &f->bins[i];
+	for (size_t i = 0; i < MIN(used, (size_t)ACTIVITY_BINS); i++) {
+		const struct activity_bin *b = &a->bins[i];
 
 		json_array(j, NULL);
 		json_uint(j, NULL, b->flows);
@@ -390,8 +390,8 @@ static void put_totals(struct json *j, const struct report *r)
 	json_uint(j, "up", t->talks->up);
 	json_uint(j, "down", t->talks->down);
 	json_uint(j, "proxied", t->proxied);
-	put_number(j, "first", t->talks->first_ms);
-	put_number(j, "last", t->talks->last_ms);
+	put_number(j, "first", t->talks->activity.first_ms);
+	put_number(j, "last", t->talks->activity.last_ms);
 	json_counts(j, "schemas", &v->counts[COUNT_SCHEMAS], COUNTS_MAX);
 	json_counts(j, "protocols", &v->counts[COUNT_PROTOCOLS], COUNTS_MAX);
 	json_counts(j, "reasons", &v->counts[COUNT_VIOLATIONS], COUNTS_MAX);
@@ -407,7 +407,7 @@ static int put_data(struct json *j, const struct report *r)
 	json_object(j, NULL);
 	put_totals(j, r);
 	put_runs(j, t);
-	put_bins(j, t->talks);
+	put_activity(j, &t->talks->activity);
 	ret = put_flows(j, t) || put_talks(j, t->talks) || put_refusals(j, t->talks) ||
 	      put_names(j, t) || put_processes(j, t->talks);
 	json_end(j);

@@ -4,8 +4,7 @@
  * are counted at once, for nothing but their end is still to come; if none has, a flow is
  * counted by its end alone.
  *
- * The timeline keeps the TALKS_KEPT_MAX flows that moved most (ties: the earlier ones). The
- * activity has TALKS_BINS bins: what falls outside doubles their width.
+ * The timeline keeps the TALKS_KEPT_MAX flows that moved most (ties: the earlier ones).
  */
 #include "event/talks.h"
 
@@ -169,57 +168,6 @@ static uint32_t target_of(struct talks *f, const struct entry *rec)
 static uint64_t time_of(const struct entry *rec)
 {
 	return MAX(rec->number[NUMBER_TS_MS], 0);
-}
-
-/* --- activity over time --- */
-
-static void widen_up(struct talks *f)
-{
-	for (size_t i = 0; i < TALKS_BINS; i++) {
-		struct talks_bin sum = { 0 };
-
-		for (size_t k = 2 * i; k < 2 * i + 2 && k < TALKS_BINS; k++) {
-			sum.flows += f->bins[k].flows;
-			sum.refusals += f->bins[k].refusals;
-			sum.queries += f->bins[k].queries;
-			sum.up += f->bins[k].up;
-			sum.down += f->bins[k].down;
-		}
-		f->bins[i] = sum;
-	}
-	f->bin_ms *= 2;
-}
-
-/* The same, and what there was stands in the second half. */
-static void widen_down(struct talks *f)
-{
-	uint64_t span = f->bin_ms * TALKS_BINS;
-
-	widen_up(f);
-	memmove(f->bins + TALKS_BINS / 2, f->bins, TALKS_BINS / 2 * sizeof(f->bins[0]));
-	memset(f->bins, 0, TALKS_BINS / 2 * sizeof(f->bins[0]));
-	f->bins_start_ms = f->bins_start_ms > span ? f->bins_start_ms - span : 0;
-}
-
-static struct talks_bin *bin_at(struct talks *f, uint64_t ms)
-{
-	static struct talks_bin never;
-
-	if (!ms || ms > UINT64_MAX / 4)
-		return &never;
-	if (!f->has_bins) {
-		f->has_bins = true;
-		f->bin_ms = 10;
-		f->bins_start_ms = ms;
-		f->first_ms = f->last_ms = ms;
-	}
-	f->first_ms = MIN(f->first_ms, ms);
-	f->last_ms = MAX(f->last_ms, ms);
-	while (ms < f->bins_start_ms)
-		widen_down(f);
-	while ((ms - f->bins_start_ms) / f->bin_ms >= TALKS_BINS)
-		widen_up(f);
-	return &f->bins[(ms - f->bins_start_ms) / f->bin_ms];
 }
 
 /* --- flows kept for the timeline --- */
@@ -439,7 +387,7 @@ static void add_query(struct talks *f, uint32_t run, const struct entry *rec)
 {
 	struct asked_key key = { rec->number[NUMBER_PID], run, 0 };
 
-	bin_at(f, time_of(rec))->queries++;
+	activity_at(&f->activity, time_of(rec))->queries++;
 	if (rec->number[NUMBER_PID] <= 0)
 		return;
 	key.name = intern(&f->texts, rec->text[TEXT_QNAME]);
@@ -473,7 +421,7 @@ static void add_begin(struct talks *f, uint32_t run, const struct entry *rec)
 {
 	struct talks_open *o;
 
-	bin_at(f, time_of(rec))->flows++;
+	activity_at(&f->activity, time_of(rec))->flows++;
 	reach(f, run, rec);
 	if (entry_has(rec, NUMBER_FLOW_ID)) {
 		o = open_flow(f, run, rec);
@@ -533,8 +481,8 @@ static void add_end(struct talks *f, uint32_t run, const struct entry *rec)
 	flow.down = MAX(rec->number[NUMBER_BYTES_DOWN], 0);
 	flow.reason = intern(&f->texts, rec->text[TEXT_CLOSE_REASON]);
 	end_flow(f, &flow);
-	bin_at(f, time_of(rec))->up += flow.up;
-	bin_at(f, time_of(rec))->down += flow.down;
+	activity_at(&f->activity, time_of(rec))->up += flow.up;
+	activity_at(&f->activity, time_of(rec))->down += flow.down;
 }
 
 static struct text rule_of(const struct entry *rec)
@@ -575,7 +523,7 @@ static void add_refusal(struct talks *f, const struct entry *rec)
 	r->first_ms = r->n ? MIN(r->first_ms, now) : now;
 	r->last_ms = MAX(r->last_ms, now);
 	r->n++;
-	bin_at(f, now)->refusals++;
+	activity_at(&f->activity, now)->refusals++;
 }
 
 void talks_add(struct talks *f, enum event_kind kind, uint32_t run,

@@ -6,13 +6,13 @@
 #ifndef EVENT_TALKS_H
 #define EVENT_TALKS_H
 
+#include "event/activity.h"
 #include "event/entry.h"
 #include "event/event.h"
 #include "event/table.h"
 
 #define TALKS_OPEN_MAX 100000
 #define TALKS_KEPT_MAX 1500 /* of the timeline: those that moved most */
-#define TALKS_BINS 240	    /* of the activity over time */
 
 struct talks_process {
 	struct row row; /* exe, NUL, comm */
@@ -57,10 +57,6 @@ struct talks_kept {
 	uint64_t seq; /* in the order of their ends */
 };
 
-struct talks_bin {
-	uint64_t flows, refusals, queries, up, down;
-};
-
 struct talks {
 	struct table texts; /* names, protocols, errors, rules: what rows point to */
 	struct table targets, processes, pids;
@@ -72,10 +68,7 @@ struct talks {
 	uint32_t kept_count;
 	uint64_t ended; /* flows in all */
 	uint64_t up, down;
-	struct talks_bin bins[TALKS_BINS];
-	bool has_bins;
-	uint64_t bins_start_ms, bin_ms;
-	uint64_t first_ms, last_ms;
+	struct activity activity;
 };
 
 struct talks *talks_new(void);

@@ -306,7 +306,7 @@ static void activity_finds_its_bins(void **state)
 {
 	static const uint64_t times[] = { 1000000, 1000005, 1009999, 500, 90000000, 1 };
 	struct world w = world();
-	struct talks *f = w.tally.talks;
+	struct activity *a = &w.tally.talks->activity;
 	uint64_t sum = 0;
 	char line[128];
 
@@ -316,13 +316,13 @@ static void activity_finds_its_bins(void **state)
 			 (unsigned long long)times[i]);
 		fed(&w, line);
 	}
-	for (size_t i = 0; i < TALKS_BINS; i++)
-		sum += f->bins[i].queries;
+	for (size_t i = 0; i < ACTIVITY_BINS; i++)
+		sum += a->bins[i].queries;
 	assert_int_equal(sum, ARRAY_SIZE(times));
-	assert_int_equal(f->first_ms, 1);
-	assert_int_equal(f->last_ms, 90000000);
-	assert_true(f->bins_start_ms <= 1);
-	assert_true(f->bins_start_ms + f->bin_ms * TALKS_BINS > 90000000);
+	assert_int_equal(a->first_ms, 1);
+	assert_int_equal(a->last_ms, 90000000);
+	assert_true(a->start_ms <= 1);
+	assert_true(a->start_ms + a->bin_ms * ACTIVITY_BINS > 90000000);
 	tally_free(&w.tally);
 }
 
