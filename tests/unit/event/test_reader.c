@@ -224,11 +224,66 @@ static void many_flows_without_an_end(void **state)
 				   (unsigned long long)(i % n), !begins);
 
 		assert_int_equal(reader_lines(w.reader, line, len, "log", &w.err), 0);
+		assert_true(w.tally.talks->open_count <= TALKS_OPEN_MAX);
 	}
 	tally_finish(&w.tally);
 	assert_int_equal(w.tally.talks->ended, n);
 	assert_int_equal(w.tally.talks->up, n);
 	assert_int_equal(w.tally.talks->kept_count, TALKS_KEPT_MAX);
+	reader_free(w.reader);
+	tally_free(&w.tally);
+}
+
+static void the_timeline_keeps_what_moved_most(void **state)
+{
+	struct world w = world();
+	const unsigned n = TALKS_KEPT_MAX + 100;
+	char line[256];
+
+	(void)state;
+	w.reader = reader_new(&w.tally, false);
+	for (unsigned i = 0; i < n; i++) {
+		int len = snprintf(
+			line, sizeof(line),
+			"{\"event\":\"flow_end\",\"flow_id\":%u,\"run_id\":\"r\","
+			"\"bytes_up\":%u}\n",
+			i + 1, i * 7919 % n);
+
+		assert_int_equal(reader_lines(w.reader, line, len, "log", &w.err), 0);
+	}
+	assert_int_equal(w.tally.talks->kept_count, TALKS_KEPT_MAX);
+	for (unsigned i = 0; i < TALKS_KEPT_MAX; i++)
+		assert_true(w.tally.talks->kept[i].up >= 100);
+	reader_free(w.reader);
+	tally_free(&w.tally);
+}
+
+static uint64_t any_id(uint64_t i)
+{
+	i = (i ^ i >> 15) * 0x2c1b3c6d;
+	return (i ^ i >> 12) * 0x297a2d39 & INT64_MAX;
+}
+
+/* Their places collide: one that goes must not hide another. */
+static void flows_of_any_number_are_found(void **state)
+{
+	struct world w = world();
+	char line[256];
+
+	(void)state;
+	w.reader = reader_new(&w.tally, false);
+	for (uint64_t i = 0; i < 80000; i++) {
+		bool begins = i < 40000;
+		int len = snprintf(
+			line, sizeof(line),
+			"{\"event\":\"%s\",\"flow_id\":%llu,\"run_id\":\"r\"}\n",
+			begins ? "connect_attempt" : "flow_end",
+			(unsigned long long)any_id(i % 40000 + 1));
+
+		assert_int_equal(reader_lines(w.reader, line, len, "log", &w.err), 0);
+	}
+	assert_int_equal(w.tally.talks->open_count, 0);
+	assert_int_equal(w.tally.talks->ended, 40000);
 	reader_free(w.reader);
 	tally_free(&w.tally);
 }
@@ -337,6 +392,8 @@ int main(void)
 		cmocka_unit_test(logs_without_a_run_are_one_each),
 		cmocka_unit_test(flows_are_joined_by_their_id),
 		cmocka_unit_test(many_flows_without_an_end),
+		cmocka_unit_test(the_timeline_keeps_what_moved_most),
+		cmocka_unit_test(flows_of_any_number_are_found),
 		cmocka_unit_test(a_file_is_read_in_pieces),
 		cmocka_unit_test(a_line_has_a_longest),
 		cmocka_unit_test(a_missing_file_has_a_sentence),
