@@ -26,8 +26,10 @@ static bool pass(const struct guard *g, const struct endpoint *child, uint64_t f
 		 const struct inquiry *q)
 {
 	const struct verdict *v = &q->verdict;
-	bool passes = v->allow || (g->audit && v->reason >= REASON_OFFLINE && !v->no_way);
+	bool passes = v->allow || (g->audit && v->reason >= REASON_OFFLINE);
 
+	if (v->no_way)
+		passes = false;
 	if (!v->allow && v->reason != REASON_GATEWAY)
 		tell(g, child, flow_id, q, passes);
 	return passes;
