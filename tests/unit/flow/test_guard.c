@@ -148,6 +148,12 @@ static void audit(void **state)
 		if (t.told)
 			assert_int_equal(t.audit, rows[i].passes);
 	}
+	/* Nor what has no way: there is no proxy for datagrams. */
+	t.w.policy.offline = false;
+	t.w.policy.proxy_only = true;
+	assert_false(admits("udp 4.4.4.4 80"));
+	assert_int_equal(t.reason, REASON_PROXY_ONLY);
+	assert_false(t.audit);
 }
 
 static void servers(void **state)
