@@ -12,6 +12,7 @@
 /* Loop, tap, resolver's sockets and the like: flows never take these. */
 #define OWN_DESCRIPTORS 40
 #define FLOWS_MAX 40000
+#define SNIFFING_MAX 2048 /* connections that still have to show a name: 32 MiB */
 #define NAMES_MAX 16384 /* pairs of a name and an address */
 
 int engine_no_memory(struct error *err)
@@ -278,6 +279,7 @@ int engine_prepare(struct engine *e, struct error *err)
 		return error_set(err, -r, "start the engine's loop");
 	room = descriptors();
 	deps.capacity = room - room / 4 - room / 16;
+	deps.sniffing_max = SNIFFING_MAX;
 	r = poller_init(&e->poller, &e->loop);
 	if (r)
 		return error_set(err, -r, "watch sockets");

@@ -242,8 +242,8 @@ static void judge_leaks(const struct run *run, int *exit_code)
 	if (!run->cfg->fail_on_leak || *exit_code != 0 || (!n && !c->lost_records))
 		return;
 	if (n)
-		log_error("--fail-on-leak: %" PRIu64 " attempts were against the rules",
-			  n);
+		log_error("--fail-on-leak: %" PRIu64 " attempt%s against the rules", n,
+			  n == 1 ? " was" : "s were");
 	else
 		log_error("--fail-on-leak: events are missing in the flow log");
 	*exit_code = SUPERVISOR_EXIT_LEAK;

@@ -72,6 +72,7 @@ struct flow_table {
 	struct flow_deps deps;
 	struct list flows;
 	struct list sniffing; /* in the order in which their time is up */
+	size_t sniffing_count;
 	size_t count;
 	uv_timer_t drain_timer, sniff_timer;
 	bool draining;
@@ -100,6 +101,15 @@ static void emit(const struct flow *f, struct event ev)
 
 static void drain_check(struct flow_table *t);
 
+static void stop_sniffing(struct flow *f)
+{
+	if (list_empty(&f->of_sniffing))
+		return;
+	list_del(&f->of_sniffing);
+	list_init(&f->of_sniffing);
+	f->table->sniffing_count--;
+}
+
 static void flow_close(struct flow *f, enum close_reason reason, int err)
 {
 	struct flow_table *t = f->table;
@@ -121,7 +131,7 @@ static void flow_close(struct flow *f, enum close_reason reason, int err)
 	guard_release(t->deps.guard, f->hold);
 	guard_release_name(t->deps.guard, f->name_hold);
 	who_forget(&f->who);
-	list_del(&f->of_sniffing);
+	stop_sniffing(f);
 	list_del(&f->node);
 	t->count--;
 	free(f);
@@ -146,8 +156,7 @@ static bool sniffed(struct flow *f, const char *name)
 {
 	struct inquiry q = { .target = f->target, .process = who_process(&f->who) };
 
-	list_del(&f->of_sniffing);
-	list_init(&f->of_sniffing);
+	stop_sniffing(f);
 	q.target.sniffed = true;
 	q.target.seen_name = name;
 	if (!guard_admits(f->table->deps.guard, &f->child, f->id, &q)) {
@@ -195,10 +204,14 @@ static void start_sniffing(struct flow *f, struct channel *near, struct channel 
 {
 	struct flow_table *t = f->table;
 
+	/* Who has shown none for longest is not waited for any more. */
+	if (t->sniffing_count == t->deps.sniffing_max)
+		sniffed(list_entry(t->sniffing.next, struct flow, of_sniffing), NULL);
 	f->sniff_until_ms = uv_now(t->deps.loop) + SNIFF_MAX_MS;
 	if (list_empty(&t->sniffing))
 		uv_timer_start(&t->sniff_timer, on_sniff_timer, SNIFF_MAX_MS, 0);
 	list_add_tail(&t->sniffing, &f->of_sniffing);
+	t->sniffing_count++;
 	f->state = FLOW_SNIFFING;
 	if (pump_start_held(&f->pump, near, far, on_pump_end, on_held) == 0)
 		return;

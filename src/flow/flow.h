@@ -23,6 +23,7 @@ struct flow_deps {
 	struct who *who;	/* or NULL */
 	struct nameserver *dns; /* serves TCP connections to port 53 */
 	size_t capacity;	/* flows at a time; each has a descriptor */
+	size_t sniffing_max;	/* of them at a time; each holds up to SNIFF_MAX bytes */
 };
 
 /* What a drain could not deliver. */

@@ -327,6 +327,23 @@ static void a_server_that_fails_when_it_is_let_go(void **state)
 	assert_int_equal(flow_count(t.table), 0);
 }
 
+/* Else many that show nothing could hold much memory. */
+static void one_too_many_is_not_waited_for(void **state)
+{
+	static struct fake_channel other_far;
+
+	(void)state;
+	other_far = (struct fake_channel){ .ch.ops = &ch_ops };
+	open_flow();
+	say("GET");
+	flow_attempt(t.table, &t.attempt);
+	t.done(t.done_ctx, &other_far.ch, 0, NULL);
+	assert_int_equal(t.reason, REASON_NAME_MISSING);
+	assert_true(t.near.closed && t.far.closed);
+	assert_false(t.second_near.closed);
+	assert_int_equal(flow_count(t.table), 1);
+}
+
 static void audit_tells_and_lets_pass(void **state)
 {
 	(void)state;
@@ -406,6 +423,7 @@ int main(void)
 		ALLOW(more_than_can_be_held),
 		ALLOW(a_failure_while_held_ends_the_flow),
 		ALLOW(a_server_that_fails_when_it_is_let_go),
+		ALLOW(one_too_many_is_not_waited_for),
 		ALLOW(audit_tells_and_lets_pass),
 		ALLOW(audit_keeps_what_is_never_let_out),
 		DENY(a_denied_name_is_refused_when_shown),

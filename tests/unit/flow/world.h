@@ -33,7 +33,7 @@ static struct {
 	struct sock_set socks;
 	struct flow_table *table;
 	struct attempt attempt;
-	struct fake_channel near, far;
+	struct fake_channel near, far, second_near;
 	/* what the fakes saw */
 	struct addr refuse_router;
 	int accepts, refuses, refuse_err, refuse_type, dials, cancels, drains;
@@ -117,8 +117,7 @@ static size_t data_from(struct fake_channel *f, const char *text)
 static struct channel *at_accept(struct attempt *a)
 {
 	(void)a;
-	t.accepts++;
-	return &t.near.ch;
+	return t.accepts++ ? &t.second_near.ch : &t.near.ch;
 }
 
 static void at_refuse(struct attempt *a, int err)
@@ -176,7 +175,8 @@ static int setup(void **state)
 				  .guard = &t.guard,
 				  .dialers = &t.dialers,
 				  .socks = &t.socks,
-				  .capacity = 1 };
+				  .capacity = 2,
+				  .sniffing_max = 1 };
 
 	memset(&t, 0, sizeof(t));
 	uv_loop_init(&t.loop);
@@ -192,7 +192,7 @@ static int setup(void **state)
 	t.policy.proxy = *state;
 	assert_int_equal(poller_init(&t.poller, &t.loop), 0);
 	sock_set_init(&t.socks, &t.loop, &t.poller);
-	t.near.ch.ops = t.far.ch.ops = &ch_ops;
+	t.near.ch.ops = t.far.ch.ops = t.second_near.ch.ops = &ch_ops;
 	t.near.room = t.far.room = sizeof(t.near.got);
 	t.attempt.ops = &at_ops;
 	assert_true(addr_parse("203.0.113.5", &t.attempt.remote.addr));
