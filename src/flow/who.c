@@ -33,7 +33,7 @@
 #include <time.h>
 
 #define WAIT_MS 50
-#define TICK_MS 2
+#define TICK_MS 10
 #define TRIES 8 /* of one question, when searches take too long */
 #define SHARE_PERCENT 2
 #define BATCH_NS 15000 /* to send and to wake up, here and there */
