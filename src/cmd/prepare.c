@@ -152,6 +152,7 @@ static int prepare_events(struct engine *e, struct error *err)
 	if (log_level() >= LOG_LEVEL_WARN && cfg->proxies.count)
 		event_sink_add(&e->events, &e->proxy_sink.sink);
 	counter_sink_init(&e->counter_sink, e->setup->counters);
+	e->events.refused_full = &e->setup->counters->refused_full;
 	if (cfg->fail_on_leak || e->setup->log)
 		event_sink_add(&e->events, &e->counter_sink.sink);
 	if (!e->setup->log)

@@ -161,6 +161,7 @@ void record_end(struct record *r, int exit_code)
 		   &(struct event){ .kind = EVENT_RUN_END,
 				    .run_end = { .exit_code = exit_code,
 						 .events = c->events,
+						 .refused_full = c->refused_full,
 						 .lost_records = c->lost_records } });
 	if (c->lost_records)
 		log_warn("%" PRIu64 " events are missing in the flow log",

@@ -139,7 +139,15 @@ struct events {
 	uint64_t last_flow_id;
 	/* A sink wants to know it; finding out costs something. */
 	bool wants_process, wants_local;
+	uint64_t *refused_full; /* counts what a table had no room for; or NULL */
 };
+
+/* A table had no room for what the child wants. */
+static inline void event_refused_full(const struct events *events)
+{
+	if (events->refused_full)
+		++*events->refused_full;
+}
 
 /* The next flow's id, from 1. */
 static inline uint64_t event_flow_id(struct events *events)

@@ -382,6 +382,7 @@ void flow_attempt(void *table, struct attempt *a)
 	if (!f) {
 		/* Without room, too, it is told what was against the rules. */
 		admits(t, a, &(struct inquiry){ 0 });
+		event_refused_full(t->deps.guard->events);
 		return a->ops->refuse(a, ECONNREFUSED);
 	}
 	if (!who_ask(t->deps.who, &f->who, &key, on_known))

@@ -277,6 +277,8 @@ static void refuse(struct session *s, int err)
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		if (err == known[i].err)
 			return s->port->ops->refuse(s->port, known[i].told, PROXIED_MTU);
+	if (err == EMFILE || err == ENFILE || err == ENOMEM)
+		event_refused_full(s->table->deps.guard->events);
 	s->port->ops->refuse(s->port, EACCES, 0);
 }
 

@@ -115,15 +115,18 @@ static void a_forbidden_target_is_never_dialled(void **state)
 static void a_full_table_refuses(void **state)
 {
 	static struct attempt second, third; /* the second lives until the table ends */
+	uint64_t full = 0;
 
 	(void)state;
 	second = third = t.attempt;
+	t.events.refused_full = &full;
 	flow_attempt(t.table, &t.attempt);
 	flow_attempt(t.table, &second);
 	flow_attempt(t.table, &third);
 	assert_int_equal(t.dials, 2);
 	assert_int_equal(t.refuses, 1);
 	assert_int_equal(t.refuse_err, ECONNREFUSED);
+	assert_int_equal(full, 1);
 }
 
 static void the_gateway_has_no_ports_and_no_violations(void **state)
