@@ -200,7 +200,10 @@ static void names_that_no_rule_can_bear(void **state)
 			ATTEMPT("2", "192.0.2.2:80", "\"a.test:1,@/etc/passwd\"",
 				"") ATTEMPT("3", "192.0.2.3:80", "\"192.0.2.99\"", "")
 				ATTEMPT("4", "192.0.2.4:80", "\"x\\n\\u001b[2J\\\"]\"",
-					"") ANSWER("@/etc/passwd", ""),
+					"") ATTEMPT("5", "192.0.2.5:80",
+						    "\"c.test,d.test\"", "")
+					ATTEMPT("6", "192.0.2.6:80", "\"e.test:1\"", "")
+						ANSWER("@/proc/sys/kernel/ostype", ""),
 		HEAD ADDRESSES "    \"tcp://192.0.2.1:80\", # 1 flow, 1 B received, 1 B "
 			       "sent; it was _odd.test\n"
 			       "    \"tcp://192.0.2.2:80\", # 1 flow, 0 B received, 0 B "
@@ -208,7 +211,11 @@ static void names_that_no_rule_can_bear(void **state)
 			       "    \"tcp://192.0.2.3:80\", # 1 flow, 0 B received, 0 B "
 			       "sent; it was 192.0.2.99\n"
 			       "    \"tcp://192.0.2.4:80\", # 1 flow, 0 B received, 0 B "
-			       "sent; it was x\\x0a\\x1b[2J\"]\n]\n");
+			       "sent; it was x\\x0a\\x1b[2J\"]\n"
+			       "    \"tcp://192.0.2.5:80\", # 1 flow, 0 B received, 0 B "
+			       "sent; it was c.test,d.test\n"
+			       "    \"tcp://192.0.2.6:80\", # 1 flow, 0 B received, 0 B "
+			       "sent; it was e.test:1\n]\n");
 }
 
 /* A process that hasn't asked for the name may have been given the address. */
