@@ -10,6 +10,8 @@ struct sock_watch {
 	void (*opened)(struct sock_watch *w, int fd, const struct endpoint *peer);
 	/* Of sockets that aren't TCP: its port may be another's from now on. */
 	void (*closing)(struct sock_watch *w, int fd);
+	/* An identifier of echoes is ours, or no more. */
+	void (*echo)(struct sock_watch *w, bool v4, uint16_t id, bool ours);
 };
 
 /* w is NULL where nobody watches. */
@@ -18,6 +20,12 @@ static inline void sock_watch_opened(struct sock_watch *w, int fd,
 {
 	if (w)
 		w->opened(w, fd, peer);
+}
+
+static inline void sock_watch_echo(struct sock_watch *w, bool v4, uint16_t id, bool ours)
+{
+	if (w)
+		w->echo(w, v4, id, ours);
 }
 
 static inline void sock_watch_closing(struct sock_watch *w, int fd)

@@ -199,9 +199,6 @@ static void on_start(struct capture *c, const struct event *ev)
 	if (!f)
 		return;
 	capture_introduce(c, ev, f);
-	if (c->wire && ev->protocol != IPPROTO_UDP)
-		wire_echo(c->wire, ev->protocol, ev->flow_start.local.port,
-			  &ev->flow_start.peer.addr);
 	open_flow(c, f, &ev->flow_start.local, &ev->flow_start.peer);
 }
 

@@ -103,8 +103,6 @@ struct sock_watch *wire_watch(struct wire *w);
 /* Whose the socket is, as far as that is known by now. */
 void wire_owner(struct wire *w, uint8_t protocol, const struct endpoint *local,
 		const struct endpoint *peer, pid_t pid);
-/* An echo with that identifier goes to that peer. */
-void wire_echo(struct wire *w, uint8_t protocol, uint16_t id, const struct addr *peer);
 /* Reads what has passed. Returns how many packets the kernel had no room for. */
 uint64_t wire_close(struct wire *w);
 void wire_free(struct wire *w);

@@ -10,7 +10,8 @@
  *   after. Somebody who has it later begins with a SYN that no socket of ours has
  *   announced: then the tuple is his.
  * - UDP: the local port, from the time at which the socket had it until it is closed.
- * - ICMP: the identifier and the peer of an echo; errors, if the packet they quote is ours.
+ * - Pieces of a fragmented packet: the first one says whose they are.
+ * - ICMP: the identifier of an echo, as UDP's port; errors, if what they quote is ours.
  *
  * The kernel's filter only keeps out what can't be ours: packets with neither end in the
  * range of ports that it gives to sockets. It needs no change when sockets come and go, and
@@ -39,7 +40,16 @@
 /* The kernel hands packets over in blocks, of which none waits longer. */
 #define BLOCK_MS 10
 #define BATCH 256
+/* Headers of a first piece. */
+#define PIECE_MAX (CUT_ETH_LEN + 60 + 40)
 #define PORT_RANGE "/proc/sys/net/ipv4/ip_local_port_range"
+
+/* What the pieces of a fragmented packet have in common. */
+struct piece {
+	bool known, v4, outbound;
+	uint8_t addrs[32];
+	uint32_t id;
+};
 
 struct wire {
 	struct sock_watch watch;
@@ -50,10 +60,16 @@ struct wire {
 	struct known_flows *sockets; /* child: their local end, remote: their peer */
 	uv_poll_t poll;
 	bool polls;
+	struct piece pieces[64]; /* packets whose first piece was ours */
+	unsigned next_piece;
+	struct known_flow of_pieces; /* stands for who has sent them */
 	uint8_t frame[SNAPLEN + CUT_ETH_LEN];
 };
 
 /* --- sockets --- */
+
+/* The peer of a socket that has none of its own. */
+static const struct endpoint nobody;
 
 static void forget(void *ctx, struct known_flow *f)
 {
@@ -123,27 +139,37 @@ static void on_opened(struct sock_watch *watch, int fd, const struct endpoint *t
 	announce(w, protocol, &local, &peer);
 }
 
-static void on_closing(struct sock_watch *watch, int fd)
+static void end_socket(struct wire *w, struct known_flow *f)
 {
-	struct wire *w = container_of(watch, struct wire, watch);
-	struct endpoint local, peer;
-	struct known_flow *f;
-	uint8_t protocol;
-
-	if (!ends_of(fd, &protocol, &local, &peer) || protocol == IPPROTO_TCP)
-		return;
-	f = flows_find(w->sockets, protocol, &local, &peer);
 	if (!f)
 		return;
 	f->closed_ns = capture_now();
 	flows_set_phase(w->sockets, f, FLOW_OVER);
 }
 
-void wire_echo(struct wire *w, uint8_t protocol, uint16_t id, const struct addr *peer)
+static void on_closing(struct sock_watch *watch, int fd)
 {
-	const struct endpoint local = { any_of(peer), id };
+	struct wire *w = container_of(watch, struct wire, watch);
+	struct endpoint local, peer;
+	uint8_t protocol;
 
-	announce(w, protocol, &local, &(struct endpoint){ *peer, id });
+	if (!ends_of(fd, &protocol, &local, &peer) || protocol == IPPROTO_TCP)
+		return;
+	end_socket(w, flows_find(w->sockets, protocol, &local, &peer));
+}
+
+static void on_echo(struct sock_watch *watch, bool v4, uint16_t id, bool ours)
+{
+	struct wire *w = container_of(watch, struct wire, watch);
+	uint8_t protocol = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	const struct endpoint local = { v4 ? addr_from_v4("\0\0\0\0") :
+					     (struct addr){ .b = { 0 } },
+					id };
+
+	if (ours)
+		announce(w, protocol, &local, &nobody);
+	else
+		end_socket(w, flows_find(w->sockets, protocol, &local, &nobody));
 }
 
 void wire_owner(struct wire *w, uint8_t protocol, const struct endpoint *local,
@@ -155,7 +181,7 @@ void wire_owner(struct wire *w, uint8_t protocol, const struct endpoint *local,
 	if (protocol == IPPROTO_TCP)
 		f = flows_find(w->sockets, protocol, local, peer);
 	else
-		f = flows_find(w->sockets, protocol, &any, &(struct endpoint){ 0 });
+		f = flows_find(w->sockets, protocol, &any, &nobody);
 	if (f)
 		f->pid = pid;
 }
@@ -199,10 +225,8 @@ static struct known_flow *find_socket(struct wire *w, uint8_t protocol,
 		flows_remove(w->sockets, f);
 		return NULL;
 	}
-	f = flows_find(w->sockets, protocol, &any,
-		       protocol == IPPROTO_UDP ? &(struct endpoint){ 0 } : peer);
-	if (!f || (protocol == IPPROTO_UDP && time_ns < f->opened_ns) ||
-	    (f->closed_ns && time_ns > f->closed_ns))
+	f = flows_find(w->sockets, protocol, &any, &nobody);
+	if (!f || time_ns < f->opened_ns || (f->closed_ns && time_ns > f->closed_ns))
 		return NULL;
 	return f;
 }
@@ -228,6 +252,63 @@ static const struct known_flow *find_owner(struct wire *w, const uint8_t *frame,
 	    !capture_quoted(frame, len, s, &inner, &from, &to))
 		return NULL;
 	return find_socket(w, inner.protocol, &from, &to, NULL, false, time_ns);
+}
+
+/* --- fragments --- */
+
+/* The first piece as if it were all, so that its ports can be read. Returns its length. */
+static size_t unfragmented(uint8_t out[static PIECE_MAX], const uint8_t *frame,
+			   size_t len, const struct shape *s)
+{
+	size_t head = CUT_ETH_LEN + (s->v4 ? 20 : 40), skip = s->v4 ? 0 : 8;
+	size_t n = MIN(len, (size_t)PIECE_MAX);
+
+	if (n < head + skip)
+		return 0;
+	memcpy(out, frame, head);
+	memcpy(out + head, frame + head + skip, n - head - skip);
+	if (s->v4)
+		memset(out + CUT_ETH_LEN + 6, 0, 2);
+	else
+		out[CUT_ETH_LEN + 6] = frame[head];
+	return n - skip;
+}
+
+/* Whose a piece of a packet is: the first one says, the others come after it. */
+static const struct known_flow *find_piece_owner(struct wire *w, const uint8_t *frame,
+						 size_t len, const struct shape *s,
+						 uint64_t time_ns, bool *outbound)
+{
+	const uint8_t *ip = frame + CUT_ETH_LEN;
+	uint8_t first[PIECE_MAX];
+	struct piece p = { .v4 = s->v4 };
+	struct shape shape;
+	bool begins;
+
+	if (len < CUT_ETH_LEN + (s->v4 ? 20u : 48u))
+		return NULL;
+	memcpy(p.addrs, ip + (s->v4 ? 12 : 8), s->v4 ? 8 : 32);
+	memcpy(&p.id, ip + (s->v4 ? 4 : 44), s->v4 ? 2 : 4);
+	begins = s->v4 ? !((ip[6] & 0x1f) | ip[7]) : !(ip[42] | (ip[43] & 0xf8));
+	for (size_t i = 0; !begins && i < ARRAY_SIZE(w->pieces); i++) {
+		const struct piece *q = &w->pieces[i];
+
+		if (q->v4 == p.v4 && q->id == p.id &&
+		    memcmp(q->addrs, p.addrs, sizeof(p.addrs)) == 0 && q->known) {
+			*outbound = q->outbound;
+			return &w->of_pieces;
+		}
+	}
+	len = begins ? unfragmented(first, frame, len, s) : 0;
+	if (!len)
+		return NULL;
+	shape = cut_shape(first, len);
+	if (shape.fragment || !find_owner(w, first, len, &shape, time_ns, outbound))
+		return NULL;
+	p.known = true;
+	p.outbound = *outbound;
+	w->pieces[w->next_piece++ % ARRAY_SIZE(w->pieces)] = p;
+	return &w->of_pieces;
 }
 
 /* An Ethernet frame, whatever the interface has. */
@@ -257,7 +338,8 @@ static void on_packet(u_char *ctx, const struct pcap_pkthdr *h, const u_char *da
 	const struct known_flow *f;
 	bool outbound;
 
-	f = find_owner(w, w->frame, len, &s, p.time_ns, &outbound);
+	f = (s.fragment ? find_piece_owner : find_owner)(w, w->frame, len, &s, p.time_ns,
+							 &outbound);
 	if (!f)
 		return;
 	if (h->caplen == h->len)
@@ -372,7 +454,7 @@ static void set_kernel_filter(struct wire *w)
 		return;
 	snprintf(text, sizeof(text),
 		 "icmp or icmp6 or tcp portrange %u-%u or udp portrange %u-%u or "
-		 "ip[6:2] & 0x1fff != 0",
+		 "ip[6:2] & 0x1fff != 0 or ip6 proto 44",
 		 low, high, low, high);
 	if (pcap_compile(w->pcap, &program, text, 1, PCAP_NETMASK_UNKNOWN) < 0)
 		return;
@@ -418,6 +500,7 @@ struct wire *wire_new(struct capture *c, struct error *err)
 	w->capture = c;
 	w->watch.opened = on_opened;
 	w->watch.closing = on_closing;
+	w->watch.echo = on_echo;
 	w->sockets = flows_new(forget, NULL);
 	if (find_device(w->device, err) < 0)
 		goto fail;

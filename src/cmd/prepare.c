@@ -315,6 +315,7 @@ int engine_prepare(struct engine *e, struct error *err)
 			    NULL;
 	e->echoes = e->udp ? echoes_new(&(struct echoes_deps){ .loop = &e->loop,
 							       .who = e->who,
+							       .watch = e->socks.watch,
 							       .guard = &e->guard,
 							       .poller = &e->poller,
 							       .capacity = room / 16 }) :

@@ -273,6 +273,7 @@ static void asker_close(struct asker *a)
 	*p = a->hash_next;
 	list_del(&a->node);
 	t->asker_count--;
+	sock_watch_echo(t->deps.watch, a->v4, a->wire_id, false);
 	if (a->sock.fd >= 0) {
 		close(a->sock.fd);
 		t->socket_count--;
@@ -380,6 +381,7 @@ static struct asker *asker_new(struct echoes *t, const struct echo *query, int *
 		free(a);
 		return NULL;
 	}
+	sock_watch_echo(t->deps.watch, v4, a->wire_id, true);
 	p = asker_slot(t, v4, a->type, a->id);
 	a->hash_next = *p;
 	*p = a;

@@ -6,6 +6,7 @@
 
 #include "base/echo.h"
 #include "base/poller.h"
+#include "base/sockwatch.h"
 #include "flow/guard.h"
 #include "flow/who.h"
 
@@ -15,8 +16,9 @@ struct echoes_deps {
 	uv_loop_t *loop;
 	const struct guard *guard;
 	struct poller *poller;
-	struct who *who; /* or NULL */
-	size_t capacity; /* sockets at a time */
+	struct who *who;	  /* or NULL */
+	struct sock_watch *watch; /* or NULL */
+	size_t capacity;	  /* sockets at a time */
 };
 
 /* Opens what needs a privilege, if we have it: to be called before we give it up. NULL

@@ -544,6 +544,18 @@ def test_wire(lab, sandbox, who, family, file):
     assert ours == syns
 
 
+def test_wire_of_fragments(lab, sandbox, who, family, file):
+    if who == "user":
+        return
+    mark = lab.wire.mark()
+    seen = sandbox("/usr/bin/python3", lab.top / "bin/udp_client.py", "echo", WEB[family], 5000,
+                   options=["-c", file, "-C", "wire-egress"])
+    assert "the same" in seen.out, seen
+    on_link = [p for p in lab.wire.since(mark) if p.protocol in (17, 44)]
+    packets = [p.parsed() for p in pcapng.packets(pcapng.check(file))]
+    assert len([p for p in packets if p.protocol in (17, 44)]) == len(on_link) >= 8
+
+
 def test_wire_of_a_long_transfer(sandbox, who, file):
     if who == "user":
         return
