@@ -5,6 +5,7 @@ failing teardown makes the test fail; a run that dies early has printed fewer li
 plan says, which is a failure too.
 """
 
+import collections
 import os
 
 import pytest
@@ -50,6 +51,26 @@ class TapWriter:
             self.write(f"ok {name} # SKIP {one_line(skipped[0])}")
         else:
             self.write(f"ok {name}")
+
+
+def shares(weights, count):
+    """Which of `count` workers each file goes to: the heaviest first, to who has least."""
+    loads, share = [0] * count, {}
+    for file in sorted(weights, key=lambda file: (-weights[file], file)):
+        worker = loads.index(min(loads))
+        share[file] = worker
+        loads[worker] += weights[file]
+    return share
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """With $SHARD, "2/3", only the second of three shares of the test files is run."""
+    number, count = map(int, os.environ.get("SHARD", "1/1").split("/"))
+    share = shares(collections.Counter(item.path for item in items), count)
+    others = [item for item in items if share[item.path] != number - 1]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if share[item.path] == number - 1]
 
 
 @pytest.hookimpl(tryfirst=True)
