@@ -52,8 +52,8 @@ PROXIES = [
     Proxy("squid-tls-auth", "https", 3131, PASSWORD),
     Proxy("tinyproxy", "http", 8888),
     Proxy("tinyproxy-auth", "http", 8889, PLAIN_PASSWORD),
-    Proxy("stunnel", "https", 8443),
-    Proxy("stunnel-auth", "https", 8444, PLAIN_PASSWORD),
+    Proxy("stunnel", "https", 8643),
+    Proxy("stunnel-auth", "https", 8644, PLAIN_PASSWORD),
     Proxy("nginx", "https", 9443),
     Proxy("dante", "socks5", 1080),
     Proxy("dante-auth", "socks5", 1081, PASSWORD),
@@ -170,7 +170,7 @@ accept = :::{port}
 connect = 127.0.0.1:{behind}
 cert = {run}/proxy.pem
 key = {run}/proxy.key
-""" for port, behind in ((8443, 8888), (8444, 8889)))
+""" for port, behind in ((8643, 8888), (8644, 8889)))
         config = self._write("stunnel.conf", f"foreground = yes\npid =\ndebug = 3\n{services}")
         self._serve("stunnel4", config)
         config = self._write("front.conf", f"""
