@@ -460,6 +460,12 @@ class Lab:
         """The first of them."""
         return poll(lambda: self.events_since(service, mark), f"the {service} service")[0]
 
+    def end_stalled(self, mark):
+        """Ends the stall service's conversations, so that no later test hears of them."""
+        release = self.start(["busybox", "nc", WEB[4], 7007], stdin=-1)
+        self.wait_event("stall", mark)
+        release.communicate("x")
+
     def leftovers(self):
         """Processes that a run of ours left behind: {pid: name}."""
         found = {}

@@ -63,6 +63,7 @@ def test_pid_is_the_callers(lab, sandbox, flow_log):
     assert f"NSpid:\t{attempt['pid']}\t" in (proc / "status").read_text()
     process.kill()
     process.communicate(timeout=30)
+    lab.end_stalled(mark)
     flow_log.path.unlink()
 
 

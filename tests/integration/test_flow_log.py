@@ -194,6 +194,7 @@ def test_killed_run(lab, sandbox, flow_log, number):
     poll(lambda: lab.events_since("stall_begin", mark), "the connection")
     process.send_signal(number)
     process.communicate(timeout=30)
+    lab.end_stalled(mark)
     assert process.returncode == 128 + number
     assert flow_log.kinds() == FLOW
     assert flow_log.of("run_end")[0]["exit_code"] == 128 + number
