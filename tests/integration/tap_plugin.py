@@ -63,14 +63,26 @@ def shares(weights, count):
     return share
 
 
+# Whose processes must get their turn when others' do.
+ALONE = ["test_terminal.py"]
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """With $SHARD, "2/3", only the second of three shares of the test files is run."""
-    number, count = map(int, os.environ.get("SHARD", "1/1").split("/"))
-    share = shares(collections.Counter(item.path for item in items), count)
-    others = [item for item in items if share[item.path] != number - 1]
-    config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if share[item.path] == number - 1]
+    """$SHARD is "2/3", the second of three shares of the test files, or "alone"."""
+    shard = os.environ.get("SHARD")
+    if not shard:
+        return
+    if shard == "alone":
+        ours = [item for item in items if item.path.name in ALONE]
+    else:
+        number, count = map(int, shard.split("/"))
+        together = [item for item in items if item.path.name not in ALONE]
+        share = shares(collections.Counter(item.path for item in together), count)
+        ours = [item for item in together if share[item.path] == number - 1]
+    chosen = set(ours)
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = ours
 
 
 @pytest.hookimpl(tryfirst=True)
