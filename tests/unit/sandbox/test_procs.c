@@ -179,6 +179,7 @@ static uint32_t parent_of_worker(void)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		while (getppid() == parent) /* it may have died before the prctl() */
 			pause();
+		_exit(0);
 	}
 	return inode;
 }
@@ -216,6 +217,7 @@ static uint32_t parent_of_sender(void)
 			_exit(1);
 		while (getppid() == parent)
 			pause();
+		_exit(0);
 	}
 	if (read(ready[0], &byte, 1) != 1)
 		_exit(1);
