@@ -226,8 +226,8 @@ def test_nothing_but_the_proxy(lab, sandbox, name, client, go_program, static_pr
     argv, says = clients(lab, go_program, static_program)[client]
     if not shutil.which(argv[0], path=PATH) and "/" not in str(argv[0]):
         pytest.skip(f"{argv[0]} is not installed")
-    if name == "ssh-4a" and client == "curl by address":
-        pytest.skip("SOCKS4 has no IPv6 addresses")
+    if name == "ssh-4a" and client == "curl by address":  # SOCKS4 has no IPv6 addresses
+        argv = [*argv[:-1], f"http://{WEB[4]}/hello"]
     mark = lab.wire.mark()
     seen = sandbox(*argv, options=options(name, "--proxy-only"), env=trust(lab))
     assert says in seen.out, seen
