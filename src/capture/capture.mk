@@ -13,6 +13,8 @@ childflow_lib_sources += \
 	src/capture/flows.h \
 	src/capture/keys.c \
 	src/capture/keys.h \
+	src/capture/pcaplib.c \
+	src/capture/pcaplib.h \
 	src/capture/pcapng.c \
 	src/capture/pcapng.h \
 	src/capture/told.c \

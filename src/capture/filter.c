@@ -5,12 +5,12 @@
 #include "capture/filter.h"
 
 #include <errno.h>
-#include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
+#include "capture/pcaplib.h"
 
 #define SNAPLEN 262144
 /* Longer ones are told without a place: each word is a compilation. */
@@ -23,10 +23,11 @@ struct filter {
 static bool compiles(pcap_t *pcap, const char *expression)
 {
 	struct bpf_program program;
-	bool ok = pcap_compile(pcap, &program, expression, 1, PCAP_NETMASK_UNKNOWN) == 0;
+	bool ok = pcaplib.pcap_compile(pcap, &program, expression, 1,
+				       PCAP_NETMASK_UNKNOWN) == 0;
 
 	if (ok)
-		pcap_freecode(&program);
+		pcaplib.pcap_freecode(&program);
 	return ok;
 }
 
@@ -80,7 +81,7 @@ static int explain(pcap_t *pcap, const char *expression, struct error *err)
 	char why[PCAP_ERRBUF_SIZE];
 	size_t at;
 
-	snprintf(why, sizeof(why), "%s", pcap_geterr(pcap));
+	snprintf(why, sizeof(why), "%s", pcaplib.pcap_geterr(pcap));
 	if (strlen(expression) > PLACE_MAX)
 		return error_set(err, 0, "%s", why);
 	at = wrong_at(pcap, expression);
@@ -94,20 +95,25 @@ static int explain(pcap_t *pcap, const char *expression, struct error *err)
 
 struct filter *filter_new(const char *expression, struct error *err)
 {
-	struct filter *f = calloc(1, sizeof(*f));
-	pcap_t *pcap = f ? pcap_open_dead(DLT_EN10MB, SNAPLEN) : NULL;
+	struct filter *f;
+	pcap_t *pcap;
 
+	if (pcaplib_load(err) < 0)
+		return NULL;
+	f = calloc(1, sizeof(*f));
+	pcap = f ? pcaplib.pcap_open_dead(DLT_EN10MB, SNAPLEN) : NULL;
 	if (!pcap) {
 		free(f);
 		error_set(err, ENOMEM, "compile a filter");
 		return NULL;
 	}
-	if (pcap_compile(pcap, &f->program, expression, 1, PCAP_NETMASK_UNKNOWN) < 0) {
+	if (pcaplib.pcap_compile(pcap, &f->program, expression, 1, PCAP_NETMASK_UNKNOWN) <
+	    0) {
 		explain(pcap, expression, err);
 		free(f);
 		f = NULL;
 	}
-	pcap_close(pcap);
+	pcaplib.pcap_close(pcap);
 	return f;
 }
 
@@ -115,13 +121,13 @@ bool filter_matches(const struct filter *f, const uint8_t *frame, size_t len)
 {
 	const struct pcap_pkthdr header = { .caplen = len, .len = len };
 
-	return pcap_offline_filter(&f->program, &header, frame);
+	return pcaplib.pcap_offline_filter(&f->program, &header, frame);
 }
 
 void filter_free(struct filter *f)
 {
 	if (!f)
 		return;
-	pcap_freecode(&f->program);
+	pcaplib.pcap_freecode(&f->program);
 	free(f);
 }

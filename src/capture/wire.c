@@ -25,7 +25,6 @@
 #include <linux/if_ether.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <pcap/pcap.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +33,7 @@
 
 #include "base/log.h"
 #include "capture/capture_internal.h"
+#include "capture/pcaplib.h"
 
 #define SNAPLEN 262144
 #define BUFFER_BYTES (16 << 20)
@@ -360,11 +360,11 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	if (pcap_dispatch(w->pcap, BATCH, on_packet, (u_char *)w) >= 0)
+	if (pcaplib.pcap_dispatch(w->pcap, BATCH, on_packet, (u_char *)w) >= 0)
 		return;
 	uv_poll_stop(poll);
 	log_warn("--capture: %s: no more packets are captured, the command goes on",
-		 pcap_geterr(w->pcap));
+		 pcaplib.pcap_geterr(w->pcap));
 }
 
 /* --- set-up --- */
@@ -425,12 +425,12 @@ static int find_device(char device[static IF_NAMESIZE], struct error *err)
 
 static int refused(const struct wire *w, int status, struct error *err)
 {
-	const char *why = pcap_geterr(w->pcap);
+	const char *why = pcaplib.pcap_geterr(w->pcap);
 
 	error_set(err, 0, "capture on %s: %s", w->device,
 		  status == PCAP_ERROR_PERM_DENIED ? strerror(EPERM) :
 		  *why				   ? why :
-						     pcap_statustostr(status));
+						     pcaplib.pcap_statustostr(status));
 	if (status == PCAP_ERROR_PERM_DENIED)
 		return error_cure(err, "It takes the right to read the host's packets "
 				       "(CAP_NET_RAW): run childflow as root, or use "
@@ -456,10 +456,10 @@ static void set_kernel_filter(struct wire *w)
 		 "icmp or icmp6 or tcp portrange %u-%u or udp portrange %u-%u or "
 		 "ip[6:2] & 0x1fff != 0 or ip6 proto 44",
 		 low, high, low, high);
-	if (pcap_compile(w->pcap, &program, text, 1, PCAP_NETMASK_UNKNOWN) < 0)
+	if (pcaplib.pcap_compile(w->pcap, &program, text, 1, PCAP_NETMASK_UNKNOWN) < 0)
 		return;
-	pcap_setfilter(w->pcap, &program);
-	pcap_freecode(&program);
+	pcaplib.pcap_setfilter(w->pcap, &program);
+	pcaplib.pcap_freecode(&program);
 }
 
 static int activate(struct wire *w, struct error *err)
@@ -467,22 +467,24 @@ static int activate(struct wire *w, struct error *err)
 	char why[PCAP_ERRBUF_SIZE];
 	int status;
 
-	pcap_set_snaplen(w->pcap, SNAPLEN);
-	pcap_set_promisc(w->pcap, 0);
-	pcap_set_timeout(w->pcap, BLOCK_MS);
-	pcap_set_buffer_size(w->pcap, BUFFER_BYTES);
-	pcap_set_tstamp_precision(w->pcap, PCAP_TSTAMP_PRECISION_NANO);
-	status = pcap_activate(w->pcap);
+	pcaplib.pcap_set_snaplen(w->pcap, SNAPLEN);
+	pcaplib.pcap_set_promisc(w->pcap, 0);
+	pcaplib.pcap_set_timeout(w->pcap, BLOCK_MS);
+	pcaplib.pcap_set_buffer_size(w->pcap, BUFFER_BYTES);
+	pcaplib.pcap_set_tstamp_precision(w->pcap, PCAP_TSTAMP_PRECISION_NANO);
+	status = pcaplib.pcap_activate(w->pcap);
 	if (status < 0)
 		return refused(w, status, err);
-	if (pcap_datalink(w->pcap) != DLT_EN10MB && pcap_datalink(w->pcap) != DLT_RAW)
+	if (pcaplib.pcap_datalink(w->pcap) != DLT_EN10MB &&
+	    pcaplib.pcap_datalink(w->pcap) != DLT_RAW)
 		return error_set(err, 0,
 				 "capture on %s: it carries no packets that are known "
 				 "here (%s)",
 				 w->device,
-				 pcap_datalink_val_to_name(pcap_datalink(w->pcap)));
-	w->raw = pcap_datalink(w->pcap) == DLT_RAW;
-	if (pcap_setnonblock(w->pcap, 1, why) < 0)
+				 pcaplib.pcap_datalink_val_to_name(
+					 pcaplib.pcap_datalink(w->pcap)));
+	w->raw = pcaplib.pcap_datalink(w->pcap) == DLT_RAW;
+	if (pcaplib.pcap_setnonblock(w->pcap, 1, why) < 0)
 		return error_set(err, 0, "capture on %s: %s", w->device, why);
 	set_kernel_filter(w);
 	return 0;
@@ -502,9 +504,9 @@ struct wire *wire_new(struct capture *c, struct error *err)
 	w->watch.closing = on_closing;
 	w->watch.echo = on_echo;
 	w->sockets = flows_new(forget, NULL);
-	if (find_device(w->device, err) < 0)
+	if (pcaplib_load(err) < 0 || find_device(w->device, err) < 0)
 		goto fail;
-	w->pcap = pcap_create(w->device, why);
+	w->pcap = pcaplib.pcap_create(w->device, why);
 	if (!w->sockets || !w->pcap) {
 		error_set(err, ENOMEM, "capture on %s", w->device);
 		goto fail;
@@ -531,7 +533,7 @@ uint16_t wire_linktype(const struct wire *w)
 int wire_start(struct wire *w)
 {
 	int r = uv_poll_init(w->capture->deps.loop, &w->poll,
-			     pcap_get_selectable_fd(w->pcap));
+			     pcaplib.pcap_get_selectable_fd(w->pcap));
 
 	if (r)
 		return r;
@@ -545,10 +547,11 @@ int wire_start(struct wire *w)
 /* What has crossed the interface may still be in a block that is not handed over. */
 static void read_rest(struct wire *w)
 {
-	struct pollfd p = { .fd = pcap_get_selectable_fd(w->pcap), .events = POLLIN };
+	struct pollfd p = { .fd = pcaplib.pcap_get_selectable_fd(w->pcap),
+			    .events = POLLIN };
 
 	for (int i = 0; i < 64 && poll(&p, 1, 3 * BLOCK_MS) > 0; i++) {
-		if (pcap_dispatch(w->pcap, -1, on_packet, (u_char *)w) < 0)
+		if (pcaplib.pcap_dispatch(w->pcap, -1, on_packet, (u_char *)w) < 0)
 			return;
 	}
 }
@@ -560,7 +563,7 @@ uint64_t wire_close(struct wire *w)
 	if (!w->polls)
 		return 0;
 	read_rest(w);
-	pcap_stats(w->pcap, &stat);
+	pcaplib.pcap_stats(w->pcap, &stat);
 	uv_close((uv_handle_t *)&w->poll, NULL);
 	return stat.ps_drop;
 }
@@ -568,7 +571,7 @@ uint64_t wire_close(struct wire *w)
 void wire_free(struct wire *w)
 {
 	if (w->pcap)
-		pcap_close(w->pcap);
+		pcaplib.pcap_close(w->pcap);
 	if (w->sockets)
 		flows_free(w->sockets);
 	free(w);
