@@ -84,19 +84,13 @@ struct flow_table {
 
 static void emit(const struct flow *f, struct event ev)
 {
-	const struct guard *guard = f->table->deps.guard;
-	const char *names[NAMES_PER_ADDRESS];
-
-	if (!events_wanted(guard->events))
-		return;
 	ev.flow_id = f->id;
 	ev.protocol = f->target.protocol;
 	ev.child = f->child;
 	ev.remote = f->target.to;
 	ev.via_proxy = f->route != ROUTE_DIRECT;
 	ev.process = who_process(&f->who);
-	guard_name_event(guard, &ev, names);
-	event_emit(guard->events, &ev);
+	guard_emit(f->table->deps.guard, &ev);
 }
 
 static void drain_check(struct flow_table *t);

@@ -1,9 +1,24 @@
 #include "flow/guard.h"
 
+void guard_emit(const struct guard *g, struct event *ev)
+{
+	const char *names[NAMES_PER_ADDRESS];
+
+	if (!events_wanted(g->events))
+		return;
+	if (g->pool)
+		ev->name = pool_name(g->pool, &ev->remote.addr);
+	if (g->names) {
+		ev->name_count = names_of(g->names, &ev->remote.addr, uv_now(g->loop),
+					  names);
+		ev->names = names;
+	}
+	event_emit(g->events, ev);
+}
+
 static void tell(const struct guard *g, const struct endpoint *child, uint64_t flow_id,
 		 const struct inquiry *q, bool passes)
 {
-	const char *names[NAMES_PER_ADDRESS];
 	struct event ev = {
 		.kind = EVENT_POLICY_VIOLATION,
 		.flow_id = flow_id,
@@ -17,8 +32,7 @@ static void tell(const struct guard *g, const struct endpoint *child, uint64_t f
 				      .audit = passes },
 	};
 
-	guard_name_event(g, &ev, names);
-	event_emit(g->events, &ev);
+	guard_emit(g, &ev);
 }
 
 /* Asking the gateway for a port nobody serves breaks no rule. */
@@ -60,19 +74,6 @@ bool guard_admits_server(const struct guard *g, const struct endpoint *child,
 {
 	q->verdict = policy_decide_server(g->policy, &q->target);
 	return pass(g, child, 0, q);
-}
-
-void guard_name_event(const struct guard *g, struct event *ev,
-		      const char *list[static NAMES_PER_ADDRESS])
-{
-	if (!events_wanted(g->events))
-		return;
-	if (g->pool)
-		ev->name = pool_name(g->pool, &ev->remote.addr);
-	if (!g->names)
-		return;
-	ev->name_count = names_of(g->names, &ev->remote.addr, uv_now(g->loop), list);
-	ev->names = list;
 }
 
 struct names_hold *guard_hold(const struct guard *g, const struct addr *addr)

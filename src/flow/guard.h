@@ -42,10 +42,8 @@ bool guard_admits(const struct guard *g, const struct endpoint *child, uint64_t 
 bool guard_admits_server(const struct guard *g, const struct endpoint *child,
 			 struct inquiry *q);
 
-/* Fills in ev's names, those of its remote address; what that stands for when it is synthetic.
- * `list` is to live as long as ev. */
-void guard_name_event(const struct guard *g, struct event *ev,
-		      const char *list[static NAMES_PER_ADDRESS]);
+/* Emits ev with the names that its remote address has. */
+void guard_emit(const struct guard *g, struct event *ev);
 
 /* names_hold() and names_release() of an address; a hold is NULL when nothing is known. */
 struct names_hold *guard_hold(const struct guard *g, const struct addr *addr);

@@ -108,18 +108,12 @@ static uint8_t protocol_of(const struct addr *peer)
 
 static void emit(const struct echo_flow *f, struct event ev)
 {
-	const struct guard *guard = f->asker->table->deps.guard;
-	const char *names[NAMES_PER_ADDRESS];
-
-	if (!events_wanted(guard->events))
-		return;
 	ev.flow_id = f->id;
 	ev.protocol = protocol_of(&f->peer);
 	ev.child = (struct endpoint){ f->child, f->asker->id };
 	ev.remote.addr = f->peer;
 	ev.process = who_process(&f->who);
-	guard_name_event(guard, &ev, names);
-	event_emit(guard->events, &ev);
+	guard_emit(f->asker->table->deps.guard, &ev);
 }
 
 static void tell_start(const struct echo_flow *f)

@@ -52,19 +52,13 @@ struct udp_flow *udpflow_find(struct session *s, const struct endpoint *peer)
 
 void udpflow_emit(const struct udp_flow *f, struct event ev)
 {
-	const struct guard *guard = f->session->table->deps.guard;
-	const char *names[NAMES_PER_ADDRESS];
-
-	if (!events_wanted(guard->events))
-		return;
 	ev.flow_id = f->id;
 	ev.protocol = IPPROTO_UDP;
 	ev.child = f->session->port->child;
 	ev.remote = f->peer;
 	ev.via_proxy = f->route != ROUTE_DIRECT;
 	ev.process = who_process(&f->who);
-	guard_name_event(guard, &ev, names);
-	event_emit(guard->events, &ev);
+	guard_emit(f->session->table->deps.guard, &ev);
 }
 
 static void tell_start(const struct udp_flow *f)
