@@ -277,6 +277,21 @@ static void on_child_signal(struct init *in)
 	}
 }
 
+static void signal_command(const struct init *in, int number, bool from_terminal)
+{
+	const struct proto_msg continued = { .type = PROTO_CONTINUED };
+
+	/*
+	 * The terminal has signalled the caller's whole group, whose leader is outside: its
+	 * id is 0 here. Only a command that has left the group did not get the signal.
+	 */
+	if (in->command != 0 && !(from_terminal && getpgid(in->command) == 0))
+		kill(in->command, number);
+	/* The kernel has forgotten a stop that we have not waited for. */
+	if (number == SIGCONT)
+		tell(in, &continued);
+}
+
 static void on_supervisor(struct init *in)
 {
 	struct proto_msg msg;
@@ -285,17 +300,10 @@ static void on_supervisor(struct init *in)
 		_exit(EXIT_SUCCESS);
 	if (msg.type != PROTO_SIGNAL || in->phase == EMPTY)
 		return;
-	if (msg.signal.number == SIGKILL) {
+	if (msg.signal.number == SIGKILL)
 		kill_all(in);
-		return;
-	}
-	/*
-	 * The terminal has signalled the caller's whole group, whose leader is outside: its
-	 * id is 0 here. Only a command that has left the group did not get the signal.
-	 */
-	if (in->command == 0 || (msg.signal.from_terminal && getpgid(in->command) == 0))
-		return;
-	kill(in->command, msg.signal.number);
+	else
+		signal_command(in, msg.signal.number, msg.signal.from_terminal);
 }
 
 /* The engine says nothing after READY: this is its end. Expected when all is over. */

@@ -25,6 +25,7 @@ enum proto_type {
 	PROTO_STARTED,	   /* .pid, as seen inside; exec has succeeded */
 	PROTO_EXEC_FAILED, /* .exec */
 	PROTO_STOPPED,	   /* .stop_signal has stopped the command */
+	PROTO_CONTINUED,   /* SIGCONT is obeyed: earlier stops are over */
 	PROTO_EXITED,	   /* .wait_status; no process is left inside */
 	PROTO_FAILED,	   /* .error, before the command ran; also engine -> init */
 

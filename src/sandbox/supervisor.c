@@ -18,7 +18,9 @@
  * handled between two steps, never within. What a terminal sends (siginfo says: by the
  * kernel) has reached the command already, as it is in the same group; the rest was for us
  * alone and is passed on. A second SIGTERM becomes SIGKILL. When the command is stopped,
- * we stop too, so that the caller's shell gets its prompt; the engine goes on.
+ * we stop too, so that the caller's shell gets its prompt; the engine goes on. A SIGCONT
+ * makes what init said of stops before it old news: such stops are let be until init has
+ * obeyed it, or we would stop once more beside a command that runs.
  */
 #include "sandbox/supervisor.h"
 
@@ -69,6 +71,7 @@ struct supervisor {
 	int64_t deadline_ms; /* DRAINING, LOST, and STARTING with early_end */
 	int64_t term_ms;     /* when SIGTERM first came, or 0 */
 	int early_end;	     /* signal that asked for the end while STARTING */
+	unsigned continuing; /* SIGCONTs that init has not yet obeyed */
 	int signals;	     /* signalfd */
 	int exit_code;
 	bool failed; /* err is to be told */
@@ -318,7 +321,11 @@ static void on_init(struct supervisor *sv)
 		broker_start(&sv->broker, sv->tree.engine);
 		break;
 	case PROTO_STOPPED:
-		terminal_stop(msg.stop_signal);
+		if (sv->continuing == 0)
+			terminal_stop(msg.stop_signal);
+		break;
+	case PROTO_CONTINUED:
+		sv->continuing--;
 		break;
 	case PROTO_EXITED:
 		on_exited(sv, msg.wait_status);
@@ -351,7 +358,8 @@ static void forward(struct supervisor *sv, int number, bool from_terminal)
 	};
 
 	/* A dead init is noticed by its end of file. */
-	proto_send(sv->tree.init, &msg, NULL, 0);
+	if (proto_send(sv->tree.init, &msg, NULL, 0) == 0 && number == SIGCONT)
+		sv->continuing++;
 }
 
 /*

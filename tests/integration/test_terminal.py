@@ -254,6 +254,22 @@ def test_stopped_by_a_signal(shell):
     assert_prompt_works(shell)
 
 
+def test_stops_that_are_over(shell):
+    """What the command did while we were stopped is no reason to stop once more."""
+    shell.type("$cf sh -c 'kill -STOP $$; echo second; kill -STOP $$; sleep 1; echo on'\n")
+    shell.expect("Stopped.*\r\n" + PROMPT)
+    supervisor, = children(shell.leader.pid)
+    init, = [child for child in children(supervisor) if children(child)]
+    command, = children(init)
+    os.kill(command, signal.SIGCONT)
+    shell.expect("second\r\n")
+    poll(lambda: state(command) == "T", "the second stop")
+    assert state(supervisor) == "T"
+    shell.type("fg\n")
+    shell.expect("echo on'\r\non\r\n" + PROMPT)
+    assert_prompt_works(shell)
+
+
 # --- a shell inside -----------------------------------------------------------------------------
 
 
