@@ -29,6 +29,7 @@
 #include "base/util.h"
 #include "sandbox/ns.h"
 #include "sandbox/seccomp.h"
+#include "sandbox/terminal.h"
 
 #define STACK_BYTES 65536
 
@@ -71,17 +72,31 @@ static int take_ids(const struct command_setup *setup, int pair, struct error *e
 }
 
 /*
- * A key that was pressed before this process was in the group has found only us others. Not
- * raise(3): it knows its thread by init's memory.
+ * A key that was pressed before the process was in the group has found only us others. `pid`
+ * is 0 for the process itself (not raise(3): it knows its thread by init's memory).
  */
-static void take_early_keys(const sigset_t *early)
+static void give_keys(pid_t pid, const sigset_t *pending)
 {
-	static const int keys[] = { SIGINT, SIGQUIT, SIGHUP };
-
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		if (sigismember(early, keys[i]))
-			kill(getpid(), keys[i]);
+	for (int number = 1; number < NSIG; number++) {
+		if (terminal_key_ends(number) && sigismember(pending, number))
+			kill(pid ? pid : getpid(), number);
 	}
+}
+
+/*
+ * What came between our look and the birth. What came after it has the process, as well, and
+ * has most likely ended it: a second time does no harm so soon after the exec.
+ */
+static void give_late_keys(pid_t pid, const sigset_t *early)
+{
+	sigset_t late;
+
+	sigpending(&late);
+	for (int number = 1; number < NSIG; number++) {
+		if (sigismember(early, number))
+			sigdelset(&late, number);
+	}
+	give_keys(pid, &late);
 }
 
 static int restore_signals(const struct command_signals *signals, struct error *err)
@@ -105,7 +120,7 @@ static int prepare(const struct process *p, struct error *err)
 		return error_set(err, errno, "close inherited descriptors");
 	if (seccomp_confine_command(err) < 0)
 		return -1;
-	take_early_keys(&p->early);
+	give_keys(0, &p->early);
 	/* Last: whoever is stopped here stops init, too, which waits for the exec. */
 	return restore_signals(p->setup->signals, err);
 }
@@ -196,8 +211,10 @@ pid_t command_start(const struct command_setup *setup, struct pathexec_result *w
 	if (ret == 0)
 		ret = await_exec(pair[0], why, err);
 	close(pair[0]);
-	if (ret == 1)
+	if (ret == 1) {
+		give_late_keys(pid, &process.early);
 		return pid;
+	}
 	if (pid > 0) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);

@@ -35,6 +35,7 @@
 #include "sandbox/hide.h"
 #include "sandbox/mounts.h"
 #include "sandbox/ns.h"
+#include "sandbox/terminal.h"
 
 #define GRACE_MS 2000
 
@@ -277,15 +278,27 @@ static void on_child_signal(struct init *in)
 	}
 }
 
+/*
+ * Whether the command has what the terminal sent to the caller's whole group, whose leader is
+ * outside: its id is 0 here. It has if it is still in that group and we were born when it
+ * came: then it stands pending with us, who never take it. (Signals that stop and continue
+ * take each other back; so those say nothing.)
+ */
+static bool has_from_terminal(const struct init *in, int number)
+{
+	sigset_t ours;
+
+	if (getpgid(in->command) != 0)
+		return false;
+	return !terminal_key_ends(number) ||
+	       (sigpending(&ours) == 0 && sigismember(&ours, number));
+}
+
 static void signal_command(const struct init *in, int number, bool from_terminal)
 {
 	const struct proto_msg continued = { .type = PROTO_CONTINUED };
 
-	/*
-	 * The terminal has signalled the caller's whole group, whose leader is outside: its
-	 * id is 0 here. Only a command that has left the group did not get the signal.
-	 */
-	if (in->command != 0 && !(from_terminal && getpgid(in->command) == 0))
+	if (in->command != 0 && !(from_terminal && has_from_terminal(in, number)))
 		kill(in->command, number);
 	/* The kernel has forgotten a stop that we have not waited for. */
 	if (number == SIGCONT)

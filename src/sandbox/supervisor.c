@@ -346,8 +346,7 @@ static void on_init(struct supervisor *sv)
 
 static bool asks_to_end(int number)
 {
-	return number == SIGINT || number == SIGTERM || number == SIGHUP ||
-	       number == SIGQUIT;
+	return number == SIGTERM || terminal_key_ends(number);
 }
 
 static void forward(struct supervisor *sv, int number, bool from_terminal)

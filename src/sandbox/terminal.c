@@ -26,6 +26,11 @@ bool terminal_signal(int number)
 	}
 }
 
+bool terminal_key_ends(int number)
+{
+	return number == SIGINT || number == SIGQUIT || number == SIGHUP;
+}
+
 void terminal_stop(int number)
 {
 	sigset_t one, old;

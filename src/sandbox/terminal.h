@@ -7,6 +7,9 @@
 /* Whether this signal, when the terminal sent it to us, went to our whole process group. */
 bool terminal_signal(int number);
 
+/* Whether it asks for the end, and may come from the terminal. */
+bool terminal_key_ends(int number);
+
 /* Stops the calling process as `number` has stopped the command; returns when continued. */
 void terminal_stop(int number);
 
