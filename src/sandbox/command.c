@@ -33,11 +33,17 @@
 
 #define STACK_BYTES 65536
 
+/* What the terminal's keys did before they were watched. */
+struct keys {
+	struct sigaction before[TERMINAL_KEYS];
+	sigset_t mask;
+};
+
 struct process {
 	const struct command_setup *setup;
 	struct pathexec program;
-	int pair;	/* closes at exec */
-	sigset_t early; /* came to our group before the process was born */
+	struct keys keys;
+	int pair; /* closes at exec */
 };
 
 struct report {
@@ -72,31 +78,43 @@ static int take_ids(const struct command_setup *setup, int pair, struct error *e
 }
 
 /*
- * A key that was pressed before the process was in the group has found only us others. `pid`
- * is 0 for the process itself (not raise(3): it knows its thread by init's memory).
+ * A key of the terminal must reach the command whenever it is pressed, and once. It signals
+ * the group, of which the process is a part from its birth on: what comes before finds only
+ * us. So around the birth the keys are not blocked but noted, as the kernel lets no process be
+ * born while an unblocked signal waits; the noted ones the process then sends to itself.
  */
-static void give_keys(pid_t pid, const sigset_t *pending)
+static volatile sig_atomic_t noted[NSIG];
+
+static void note_key(int number)
 {
-	for (int number = 1; number < NSIG; number++) {
-		if (terminal_key_ends(number) && sigismember(pending, number))
-			kill(pid ? pid : getpid(), number);
+	noted[number] = 1;
+}
+
+static void watch_keys(struct keys *keys)
+{
+	struct sigaction note = { .sa_handler = note_key, .sa_flags = SA_RESTART };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(terminal_keys); i++) {
+		sigaction(terminal_keys[i], &note, &keys->before[i]);
+		sigaddset(&set, terminal_keys[i]);
 	}
+	sigprocmask(SIG_UNBLOCK, &set, &keys->mask);
 }
 
 /*
- * What came between our look and the birth. What came after it has the process, as well, and
- * has most likely ended it: a second time does no harm so soon after the exec.
+ * What was noted is pending then, with us as with the process (for init.c that says that the
+ * command has it). Not raise(3): it knows its thread by init's memory.
  */
-static void give_late_keys(pid_t pid, const sigset_t *early)
+static void leave_keys(const struct keys *keys)
 {
-	sigset_t late;
-
-	sigpending(&late);
-	for (int number = 1; number < NSIG; number++) {
-		if (sigismember(early, number))
-			sigdelset(&late, number);
+	sigprocmask(SIG_SETMASK, &keys->mask, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(terminal_keys); i++) {
+		sigaction(terminal_keys[i], &keys->before[i], NULL);
+		if (noted[terminal_keys[i]])
+			kill(getpid(), terminal_keys[i]);
 	}
-	give_keys(pid, &late);
 }
 
 static int restore_signals(const struct command_signals *signals, struct error *err)
@@ -120,7 +138,7 @@ static int prepare(const struct process *p, struct error *err)
 		return error_set(err, errno, "close inherited descriptors");
 	if (seccomp_confine_command(err) < 0)
 		return -1;
-	give_keys(0, &p->early);
+	leave_keys(&p->keys);
 	/* Last: whoever is stopped here stops init, too, which waits for the exec. */
 	return restore_signals(p->setup->signals, err);
 }
@@ -197,9 +215,9 @@ pid_t command_start(const struct command_setup *setup, struct pathexec_result *w
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, errno, "create a socket pair");
 	process.pair = pair[1];
-	/* All is blocked in init; so what it was sent is still there to be seen. */
-	sigpending(&process.early);
+	watch_keys(&process.keys);
 	pid = start(&process);
+	leave_keys(&process.keys);
 	ret = pid < 0 ? no_namespace(err) : 0;
 	close(pair[1]);
 	if (ret == 0 && written_by_init(setup))
@@ -211,10 +229,8 @@ pid_t command_start(const struct command_setup *setup, struct pathexec_result *w
 	if (ret == 0)
 		ret = await_exec(pair[0], why, err);
 	close(pair[0]);
-	if (ret == 1) {
-		give_late_keys(pid, &process.early);
+	if (ret == 1)
 		return pid;
-	}
 	if (pid > 0) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);

@@ -290,7 +290,7 @@ static bool has_from_terminal(const struct init *in, int number)
 
 	if (getpgid(in->command) != 0)
 		return false;
-	return !terminal_key_ends(number) ||
+	return !terminal_key(number) ||
 	       (sigpending(&ours) == 0 && sigismember(&ours, number));
 }
 

@@ -346,7 +346,7 @@ static void on_init(struct supervisor *sv)
 
 static bool asks_to_end(int number)
 {
-	return number == SIGTERM || terminal_key_ends(number);
+	return number == SIGTERM || terminal_key(number);
 }
 
 static void forward(struct supervisor *sv, int number, bool from_terminal)

@@ -26,9 +26,15 @@ bool terminal_signal(int number)
 	}
 }
 
-bool terminal_key_ends(int number)
+const int terminal_keys[TERMINAL_KEYS] = { SIGINT, SIGQUIT, SIGHUP };
+
+bool terminal_key(int number)
 {
-	return number == SIGINT || number == SIGQUIT || number == SIGHUP;
+	for (size_t i = 0; i < ARRAY_SIZE(terminal_keys); i++) {
+		if (terminal_keys[i] == number)
+			return true;
+	}
+	return false;
 }
 
 void terminal_stop(int number)

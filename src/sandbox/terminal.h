@@ -7,8 +7,12 @@
 /* Whether this signal, when the terminal sent it to us, went to our whole process group. */
 bool terminal_signal(int number);
 
-/* Whether it asks for the end, and may come from the terminal. */
-bool terminal_key_ends(int number);
+#define TERMINAL_KEYS 3
+
+/* The signals by which a terminal, or its end, asks for the end. */
+extern const int terminal_keys[TERMINAL_KEYS];
+
+bool terminal_key(int number);
 
 /* Stops the calling process as `number` has stopped the command; returns when continued. */
 void terminal_stop(int number);

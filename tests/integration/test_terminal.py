@@ -286,22 +286,23 @@ def test_job_control_inside(shell):
     def run(line):
         return shell.run(line, INNER_PROMPT)
 
+    def bring_to_front():
+        shell.type("fg\n")
+        shell.expect("sleep 1000\r\n")
+        # Bash's child ignores a Ctrl-Z, and the SIGCONT that follows takes one back.
+        poll(lambda: program(shell.foreground()).endswith("/sleep"), "the job in front")
+        poll(lambda: state(shell.foreground()) != "T", "the job to go on")
+
     run("sleep 1000 &")
     assert "Running" in run("jobs")
     for _ in range(2):
-        in_front = shell.foreground()
-        shell.type("fg\n")
-        shell.expect("sleep 1000\r\n")
-        poll(lambda: shell.foreground() != in_front, "the job in front")
+        bring_to_front()
         shell.type(CTRL_Z)
         shell.expect("Stopped.*\r\n" + INNER_PROMPT)
     assert "Stopped" in run("jobs")
     run("bg")
     assert "Running" in run("jobs")
-    in_front = shell.foreground()
-    shell.type("fg\n")
-    shell.expect("sleep 1000\r\n")
-    poll(lambda: shell.foreground() != in_front, "the job in front")
+    bring_to_front()
     shell.type(CTRL_C)
     shell.expect(INNER_PROMPT)
     assert shell.status(INNER_PROMPT) == 130
