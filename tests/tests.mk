@@ -48,8 +48,7 @@ check-unit:
 
 # Breaks the sources one by one and sees tests go red. Takes minutes.
 check-mutants:
-	$(PYTHON3) $(srcdir)/tests/mutants/run --srcdir $(srcdir)
-EXTRA_DIST += tests/mutants
+	$(PYTHON3) $(srcdir)/tests/lint/mutants/run --srcdir $(srcdir)
 
 # Formatting follows clang-format's version, so this is no part of `make check`.
 format-check:
