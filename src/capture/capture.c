@@ -308,9 +308,14 @@ int capture_next_file(struct capture *c, enum capture_view view, struct error *e
 	path = files_name(s->path, name, v->number);
 	if (!path)
 		return error_set(err, ENOMEM, "name a capture file");
-	fd = files_open(path, v->number > 1, err);
+	fd = files_open(path, v->number > 1, &v->made, err);
 	if (fd < 0)
 		return -1;
+	/* The first one waits until nothing can fail any more. */
+	if (v->number > 1 && files_begin(path, fd, err) < 0) {
+		close(fd);
+		return -1;
+	}
 	if (s->rotate_count && v->number > s->rotate_count) {
 		old = files_name(s->path, name, v->number - s->rotate_count);
 		if (old && unlink(old) < 0 && errno != ENOENT)
@@ -329,7 +334,7 @@ void capture_remove_unused(const struct capture *c)
 						     file_view(c->setup, i), v->number);
 
 		/* Each that was begun has a header. */
-		if (v->number > 1 && path && lstat(path, &st) == 0 &&
+		if ((v->number > 1 || v->made) && path && lstat(path, &st) == 0 &&
 		    S_ISREG(st.st_mode) && !st.st_size)
 			unlink(path);
 	}
@@ -366,6 +371,7 @@ struct capture *capture_open(const struct capture_setup *setup, struct error *er
 	return c;
 
 fail_file:
+	capture_remove_unused(c);
 	for (size_t i = 0; i < VIEW_COUNT; i++)
 		cleanup_fd_fn(&c->views[i].fd);
 	filter_free(c->filter);
@@ -436,6 +442,8 @@ static int start_view(struct capture *c, enum capture_view view, struct error *e
 							CAPTURE_LINKTYPE_ETHERNET,
 						 v->snaplen, interface, description,
 						 s->filter };
+	if (files_begin(s->path, v->fd, err) < 0)
+		return error_wrap(err, "--capture");
 	v->file = capfile_new(&w, steal_fd(&v->fd), err);
 	if (!v->file)
 		return error_wrap(err, "--capture");

@@ -24,6 +24,7 @@ struct view {
 	int fd;		      /* until it is the file's */
 	uint32_t snaplen;
 	unsigned number; /* of its last file, when it rotates */
+	bool made;	 /* its last file was not there before */
 };
 
 /* The frame that passes just now, or has passed last. */

@@ -91,23 +91,36 @@ static int refused(const char *path, struct error *err)
 	return -1;
 }
 
-int files_open(const char *path, bool only_file, struct error *err)
+int files_open(const char *path, bool only_file, bool *made, struct error *err)
 {
+	const int flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	cleanup_fd int fd = -1;
 	int given = descriptor_of(path);
 	struct stat st;
 
+	*made = false;
 	if (given >= 0 && !only_file)
 		return reopen(given, path, err);
-	fd = open(path,
-		  O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-		  FILE_MODE);
+	fd = open(path, flags);
+	if (fd < 0 && errno == ENOENT) {
+		fd = open(path, flags | O_CREAT | O_EXCL, FILE_MODE);
+		*made = fd >= 0;
+	}
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return refused(path, err);
 	if (only_file && !S_ISREG(st.st_mode))
 		return error_set(err, 0, "create %s: something else is there", path);
-	/* Not before it is known to be a file: nothing else is to be emptied. */
-	if (S_ISREG(st.st_mode) && (fchmod(fd, FILE_MODE) < 0 || ftruncate(fd, 0) < 0))
-		return error_set(err, errno, "empty %s", path);
 	return steal_fd(&fd);
+}
+
+int files_begin(const char *path, int fd, struct error *err)
+{
+	struct stat st;
+
+	/* What the caller has opened has what it has, and nothing but a file can be emptied. */
+	if (descriptor_of(path) >= 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	if (fchmod(fd, FILE_MODE) < 0 || ftruncate(fd, 0) < 0)
+		return error_set(err, errno, "empty %s", path);
+	return 0;
 }

@@ -10,8 +10,11 @@
  * NULL and 0 add nothing. malloc'ed, or NULL. */
 char *files_name(const char *path, const char *view, unsigned number);
 
-/* Opens path, made or emptied, for us alone; "-" is stdout, /dev/fd/N what it says. Never
- * blocks, nor will writing to a pipe. `only_file`: nothing but a regular file will do. */
-int files_open(const char *path, bool only_file, struct error *err);
+/* Opens path, or makes it for us alone and says so; "-" is stdout, /dev/fd/N what it says.
+ * Never blocks, nor will writing to a pipe. `only_file`: nothing but a regular file will do. */
+int files_open(const char *path, bool only_file, bool *made, struct error *err);
+/* Just before the first byte: empties a file that was there, and makes it ours alone. 0 or -1
+ * and err. */
+int files_begin(const char *path, int fd, struct error *err);
 
 #endif

@@ -301,11 +301,8 @@ int run_command(const struct config *cfg, int *exit_code, struct error *err)
 	run.engine.counters = counters_new(err);
 	if (!run.engine.counters)
 		return -1;
-	if (record_open(&run.record, cfg, run.engine.counters, err) < 0) {
-		run_free(&run);
-		return -1;
-	}
-	if (learn_open(&run.learn, cfg, &run.record, err) < 0) {
+	if (record_open(&run.record, cfg, run.engine.counters, err) < 0 ||
+	    learn_open(&run.learn, cfg, &run.record, err) < 0) {
 		run_free(&run);
 		return -1;
 	}

@@ -10,7 +10,7 @@ import pytest
 import pcapng
 from conftest import PLAIN
 from guest import pattern
-from lab import CLOSED_PORT, HOST4, HOST6, WEB, url_host
+from lab import CLOSED_PORT, HOST4, HOST6, USER_ID, WEB, url_host
 
 pytestmark = pytest.mark.skipif(PLAIN, reason="CHILDFLOW=plain")
 
@@ -511,9 +511,14 @@ def test_two_programs(lab, sandbox, file):
 def test_wire(lab, sandbox, who, family, file):
     """As root: what the link's other end has seen of this run, to the packet, and of no other."""
     if who == "user":
-        seen = sandbox("echo", "never", options=["-c", file, "-C", "wire-egress"])
-        assert (seen.status, seen.out) == (125, "")
-        assert "wire-egress" in seen.err and "CAP_NET_RAW" in seen.err
+        for before in (None, b"of an earlier run"):  # nothing is lost, and nothing is left
+            if before:
+                file.write_bytes(before)
+                os.chown(file, USER_ID, USER_ID)
+            seen = sandbox("echo", "never", options=["-c", file, "-C", "wire-egress"])
+            assert (seen.status, seen.out) == (125, "")
+            assert "wire-egress" in seen.err and "CAP_NET_RAW" in seen.err
+            assert (file.read_bytes() if file.exists() else None) == before
         return
     other = lab.start(["sh", "-c", "while curl -sS http://v4.example.net/page; do :; done"],
                       stdout=subprocess.DEVNULL)
