@@ -7,6 +7,8 @@ childflow_lib_sources += \
 	src/base/channel.h \
 	src/base/dgram.h \
 	src/base/dialer.h \
+	src/base/dynlib.c \
+	src/base/dynlib.h \
 	src/base/echo.h \
 	src/base/error.c \
 	src/base/error.h \

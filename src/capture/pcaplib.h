@@ -7,7 +7,7 @@
 
 #include <pcap/pcap.h>
 
-#include "base/error.h"
+#include "base/dynlib.h"
 
 /* clang-format off */
 #define PCAPLIB_FUNCTIONS(X) \
@@ -20,9 +20,7 @@
 /* clang-format on */
 
 struct pcaplib {
-#define PCAPLIB_MEMBER(function) __typeof__(function) *function;
-	PCAPLIB_FUNCTIONS(PCAPLIB_MEMBER)
-#undef PCAPLIB_MEMBER
+	PCAPLIB_FUNCTIONS(DYNLIB_POINTER)
 };
 
 /* Of use after pcaplib_load(). */

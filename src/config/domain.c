@@ -4,17 +4,16 @@
  */
 #include "config/domain.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <idn2.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dynlib.h"
 #include "base/util.h"
 
-/* What a program that is linked with it names: the number of its ABI. */
-#define IDN2_SONAME "libidn2.so.0"
+#define IDN2_FUNCTIONS(X) X(idn2_lookup_u8) X(idn2_strerror) X(idn2_free)
 #define DOMAIN_MAX 253
 #define LABEL_MAX 63
 
@@ -74,32 +73,31 @@ static const char *complaint(const char *name)
 /* The name in ASCII, or NULL. */
 static char *convert(const char *name, const char *text, struct error *err)
 {
-	static void *library;
-	__typeof__(idn2_lookup_u8) *lookup;
-	__typeof__(idn2_strerror) *explain;
-	__typeof__(idn2_free) *release;
+	static const char *const names[] = { IDN2_FUNCTIONS(DYNLIB_NAME) };
+	static struct {
+		IDN2_FUNCTIONS(DYNLIB_POINTER)
+	} idn2;
+	static const struct dynlib lib = {
+		.soname = IDN2_SONAME,
+		.what = "libidn2, which converts such names,",
+		.names = names,
+		.count = ARRAY_SIZE(names),
+		.functions = &idn2,
+	};
 	uint8_t *ascii = NULL;
 	char *copy;
 	int r;
 
-	if (!library)
-		library = dlopen(IDN2_SONAME, RTLD_NOW | RTLD_LOCAL);
-	lookup = library ? dlsym(library, "idn2_lookup_u8") : NULL;
-	explain = lookup ? dlsym(library, "idn2_strerror") : NULL;
-	release = explain ? dlsym(library, "idn2_free") : NULL;
-	if (!release) {
-		error_set(err, 0,
-			  "'%.100s' is not in ASCII, and libidn2, which converts such "
-			  "names, "
-			  "is not installed",
-			  text);
+	if (dynlib_load(&lib, err) < 0) {
+		error_wrap(err, "'%.100s' is not in ASCII", text);
 		return NULL;
 	}
-	r = lookup((const uint8_t *)name, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+	r = idn2.idn2_lookup_u8((const uint8_t *)name, &ascii,
+				IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
 	if (r != IDN2_OK)
-		return refuse(err, text, explain(r));
+		return refuse(err, text, idn2.idn2_strerror(r));
 	copy = strdup((const char *)ascii);
-	release(ascii);
+	idn2.idn2_free(ascii);
 	if (!copy)
 		error_set(err, ENOMEM, "read a domain name");
 	return copy;

@@ -18,4 +18,6 @@ childflow_lib_sources += \
 	src/dial/tls.h \
 	src/dial/tls_trust.c \
 	src/dial/tls_trust.h \
+	src/dial/wolflib.c \
+	src/dial/wolflib.h \
 	$(NULL)

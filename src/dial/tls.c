@@ -17,15 +17,13 @@
  */
 #include "dial/tls.h"
 
-#include <wolfssl/options.h>
-#include <wolfssl/ssl.h>
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
 #include "dial/tls_trust.h"
+#include "dial/wolflib.h"
 
 #define RECORD_MAX 16384 /* RFC 8446 5.1 */
 
@@ -79,7 +77,7 @@ static void dispose(struct tls *t)
 		buf_unref(t->rest);
 	if (t->pending)
 		buf_unref(t->pending);
-	wolfSSL_free(t->ssl);
+	wolflib.wolfSSL_free(t->ssl);
 	free(t);
 }
 
@@ -215,9 +213,9 @@ static int decrypt(struct tls *t, struct buf *b, size_t room, size_t *len)
 	int n;
 
 	for (*len = 0; *len < room && BUF_CAP - *len >= RECORD_MAX; *len += n) {
-		n = wolfSSL_read(t->ssl, b->data + *len, BUF_CAP - *len);
+		n = wolflib.wolfSSL_read(t->ssl, b->data + *len, BUF_CAP - *len);
 		if (n <= 0)
-			return wolfSSL_get_error(t->ssl, n);
+			return wolflib.wolfSSL_get_error(t->ssl, n);
 	}
 	return 0;
 }
@@ -254,14 +252,14 @@ static void shake(struct tls *t)
 	char why[160];
 	int code;
 
-	if (wolfSSL_connect(t->ssl) == WOLFSSL_SUCCESS) {
+	if (wolflib.wolfSSL_connect(t->ssl) == WOLFSSL_SUCCESS) {
 		if (!tls_trust_is_for(t->ssl, t->host, t->host_is_addr))
 			return fail(t, ECONNREFUSED,
 				    "its certificate is for another host");
 		t->state = TLS_OPEN;
 		return t->done(t->done_ctx, 0, NULL);
 	}
-	code = wolfSSL_get_error(t->ssl, WOLFSSL_FATAL_ERROR);
+	code = wolflib.wolfSSL_get_error(t->ssl, WOLFSSL_FATAL_ERROR);
 	if (code == WOLFSSL_ERROR_WANT_READ)
 		return;
 	tls_trust_explain(code, why, sizeof(why));
@@ -378,7 +376,7 @@ static void tls_recv(struct channel *ch)
 /* Makes one record. 1 when it is gone, 0 when a part of it waits, or -errno. */
 static int write_record(struct tls *t, const uint8_t *bytes, size_t len)
 {
-	int n = wolfSSL_write(t->ssl, bytes, len);
+	int n = wolflib.wolfSSL_write(t->ssl, bytes, len);
 
 	if (n != (int)len)
 		return t->send_err ? -t->send_err : -ECONNRESET;
@@ -430,7 +428,7 @@ static void tls_shut(struct channel *ch)
 	struct tls *t = of_channel(ch);
 
 	t->shut = true;
-	wolfSSL_shutdown(t->ssl);
+	wolflib.wolfSSL_shutdown(t->ssl);
 	if (t->pending)
 		return;
 	t->inner_shut = true;
@@ -443,7 +441,7 @@ static void tls_close(struct channel *ch, int err)
 
 	enter(t);
 	if (!err && t->state == TLS_OPEN && !t->shut)
-		wolfSSL_shutdown(t->ssl);
+		wolflib.wolfSSL_shutdown(t->ssl);
 	t->inner->ops->close(t->inner, err);
 	t->state = TLS_CLOSED;
 	leave(t);
@@ -483,16 +481,16 @@ struct channel *tls_new(struct tls_trust *trust, struct channel *inner, const ch
 		return NULL;
 	t->ssl = tls_trust_session(trust);
 	if (!t->ssl ||
-	    (!host_is_addr && wolfSSL_UseSNI(t->ssl, WOLFSSL_SNI_HOST_NAME, host,
-					     strlen(host)) != WOLFSSL_SUCCESS)) {
-		wolfSSL_free(t->ssl);
+	    (!host_is_addr && wolflib.wolfSSL_UseSNI(t->ssl, WOLFSSL_SNI_HOST_NAME, host,
+						     strlen(host)) != WOLFSSL_SUCCESS)) {
+		wolflib.wolfSSL_free(t->ssl);
 		free(t);
 		return NULL;
 	}
-	wolfSSL_SSLSetIORecv(t->ssl, on_recv);
-	wolfSSL_SSLSetIOSend(t->ssl, on_send);
-	wolfSSL_SetIOReadCtx(t->ssl, t);
-	wolfSSL_SetIOWriteCtx(t->ssl, t);
+	wolflib.wolfSSL_SSLSetIORecv(t->ssl, on_recv);
+	wolflib.wolfSSL_SSLSetIOSend(t->ssl, on_send);
+	wolflib.wolfSSL_SetIOReadCtx(t->ssl, t);
+	wolflib.wolfSSL_SetIOWriteCtx(t->ssl, t);
 	t->ch.ops = &tls_ops;
 	t->inner = inner;
 	t->host = host;

@@ -11,12 +11,6 @@
  */
 #include "dial/tls_trust.h"
 
-#include <wolfssl/options.h>
-#include <wolfssl/ssl.h>
-#include <wolfssl/wolfcrypt/asn.h>
-#include <wolfssl/wolfcrypt/cryptocb.h>
-#include <wolfssl/wolfcrypt/error-crypt.h>
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +21,7 @@
 #include "base/addr.h"
 #include "base/util.h"
 #include "dial/tls.h"
+#include "dial/wolflib.h"
 
 #define RANDOM_DEVICE 1
 /* With forward secrecy and authenticated encryption (RFC 9325 4.2). ChaCha20 comes first: without
@@ -68,11 +63,11 @@ static bool load_bundle(WOLFSSL_CTX *ctx)
 
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
 		if (access(paths[i], R_OK) == 0 &&
-		    wolfSSL_CTX_load_verify_locations(ctx, paths[i], NULL) ==
+		    wolflib.wolfSSL_CTX_load_verify_locations(ctx, paths[i], NULL) ==
 			    WOLFSSL_SUCCESS)
 			return true;
 	}
-	return wolfSSL_CTX_load_system_CA_certs(ctx) == WOLFSSL_SUCCESS;
+	return wolflib.wolfSSL_CTX_load_system_CA_certs(ctx) == WOLFSSL_SUCCESS;
 }
 
 /* As OpenSSL has it: each variable replaces what the system has of its kind. */
@@ -82,12 +77,12 @@ static int load_trust(WOLFSSL_CTX *ctx, struct error *err)
 	bool has_file = file && *file, has_dir = dir && *dir;
 
 	if (has_file &&
-	    wolfSSL_CTX_load_verify_locations(ctx, file, NULL) != WOLFSSL_SUCCESS)
+	    wolflib.wolfSSL_CTX_load_verify_locations(ctx, file, NULL) != WOLFSSL_SUCCESS)
 		return error_set(err, access(file, R_OK) ? errno : 0,
 				 "read the certificates of SSL_CERT_FILE, %s", file);
 	/* There may be other files beside them. */
 	if (has_dir &&
-	    wolfSSL_CTX_load_verify_locations_ex(
+	    wolflib.wolfSSL_CTX_load_verify_locations_ex(
 		    ctx, NULL, dir, WOLFSSL_LOAD_FLAG_IGNORE_ERR) != WOLFSSL_SUCCESS &&
 	    !has_file)
 		return error_set(err, access(dir, R_OK) ? errno : 0,
@@ -101,21 +96,24 @@ static int load_trust(WOLFSSL_CTX *ctx, struct error *err)
 
 struct tls_trust *tls_trust_new(bool insecure, struct error *err)
 {
-	struct tls_trust *trust = calloc(1, sizeof(*trust));
+	struct tls_trust *trust;
 
-	if (trust && wolfSSL_Init() == WOLFSSL_SUCCESS &&
-	    wc_CryptoCb_RegisterDevice(RANDOM_DEVICE, on_random, NULL) == 0)
-		trust->ctx = wolfSSL_CTX_new(wolfTLS_client_method());
+	if (wolflib_load(err) < 0)
+		return NULL;
+	trust = calloc(1, sizeof(*trust));
+	if (trust && wolflib.wolfSSL_Init() == WOLFSSL_SUCCESS &&
+	    wolflib.wc_CryptoCb_RegisterDevice(RANDOM_DEVICE, on_random, NULL) == 0)
+		trust->ctx = wolflib.wolfSSL_CTX_new(wolflib.wolfTLS_client_method());
 	if (!trust || !trust->ctx) {
 		error_set(err, 0, "start the TLS library");
 		goto fail;
 	}
 	trust->insecure = insecure;
-	wolfSSL_CTX_SetDevId(trust->ctx, RANDOM_DEVICE);
-	wolfSSL_CTX_SetMinVersion(trust->ctx, WOLFSSL_TLSV1_2);
-	wolfSSL_CTX_set_cipher_list(trust->ctx, CIPHERS);
-	wolfSSL_CTX_set_session_cache_mode(trust->ctx, WOLFSSL_SESS_CACHE_OFF);
-	wolfSSL_CTX_set_verify(
+	wolflib.wolfSSL_CTX_SetDevId(trust->ctx, RANDOM_DEVICE);
+	wolflib.wolfSSL_CTX_SetMinVersion(trust->ctx, WOLFSSL_TLSV1_2);
+	wolflib.wolfSSL_CTX_set_cipher_list(trust->ctx, CIPHERS);
+	wolflib.wolfSSL_CTX_set_session_cache_mode(trust->ctx, WOLFSSL_SESS_CACHE_OFF);
+	wolflib.wolfSSL_CTX_set_verify(
 		trust->ctx, insecure ? WOLFSSL_VERIFY_NONE : WOLFSSL_VERIFY_PEER, NULL);
 	if (insecure || load_trust(trust->ctx, err) == 0)
 		return trust;
@@ -129,15 +127,15 @@ void tls_trust_free(struct tls_trust *trust)
 	if (!trust)
 		return;
 	if (trust->ctx)
-		wolfSSL_CTX_free(trust->ctx);
+		wolflib.wolfSSL_CTX_free(trust->ctx);
 	free(trust);
-	wc_CryptoCb_UnRegisterDevice(RANDOM_DEVICE);
-	wolfSSL_Cleanup();
+	wolflib.wc_CryptoCb_UnRegisterDevice(RANDOM_DEVICE);
+	wolflib.wolfSSL_Cleanup();
 }
 
 struct WOLFSSL *tls_trust_session(struct tls_trust *trust)
 {
-	return wolfSSL_new(trust->ctx);
+	return wolflib.wolfSSL_new(trust->ctx);
 }
 
 void tls_trust_explain(int code, char *out, size_t size)
@@ -162,7 +160,7 @@ void tls_trust_explain(int code, char *out, size_t size)
 		}
 	}
 	snprintf(out, size, "the TLS handshake fails: %s",
-		 wolfSSL_ERR_reason_error_string(code));
+		 wolflib.wolfSSL_ERR_reason_error_string(code));
 }
 
 /* --- the host's certificate --- */
@@ -208,16 +206,16 @@ static bool names_match(const DecodedCert *cert, const char *host, bool host_is_
  * of the certificate for it needs random numbers that the confined engine can't give. */
 bool tls_trust_is_for(struct WOLFSSL *ssl, const char *host, bool host_is_addr)
 {
-	WOLFSSL_X509_CHAIN *chain = wolfSSL_get_peer_chain(ssl);
+	WOLFSSL_X509_CHAIN *chain = wolflib.wolfSSL_get_peer_chain(ssl);
 	DecodedCert cert;
 	bool found;
 
-	if (!chain || wolfSSL_get_chain_count(chain) < 1)
+	if (!chain || wolflib.wolfSSL_get_chain_count(chain) < 1)
 		return false;
-	wc_InitDecodedCert(&cert, wolfSSL_get_chain_cert(chain, 0),
-			   wolfSSL_get_chain_length(chain, 0), NULL);
-	found = wc_ParseCert(&cert, CERT_TYPE, NO_VERIFY, NULL) == 0 &&
+	wolflib.wc_InitDecodedCert(&cert, wolflib.wolfSSL_get_chain_cert(chain, 0),
+				   wolflib.wolfSSL_get_chain_length(chain, 0), NULL);
+	found = wolflib.wc_ParseCert(&cert, CERT_TYPE, NO_VERIFY, NULL) == 0 &&
 		names_match(&cert, host, host_is_addr);
-	wc_FreeDecodedCert(&cert);
+	wolflib.wc_FreeDecodedCert(&cert);
 	return found;
 }

@@ -6,3 +6,4 @@ check_PROGRAMS += \
 	tests/unit/dial/test_tls \
 	$(NULL)
 tests_unit_dial_test_tls_SOURCES = tests/unit/dial/test_tls.c tests/unit/dial/certificates.h
+tests_unit_dial_test_tls_LDADD = $(LDADD) $(WOLFSSL_LIBS)
