@@ -462,7 +462,7 @@ void stack_tcp_close(struct stack *st)
 {
 	struct tcp_table *t = st->tcp;
 
-	for (size_t i = 0; i < BUCKETS; i++)
+	for (size_t i = 0; t->count && i < BUCKETS; i++)
 		while (t->bucket[i]) {
 			struct conn *c = t->bucket[i];
 

@@ -68,7 +68,7 @@ static void on_readable(struct poll_source *source, uint32_t events)
 
 struct tap *tap_new(struct poller *poller, int fd)
 {
-	struct tap *tap = calloc(1, sizeof(*tap));
+	struct tap *tap = alloc_but(sizeof(*tap), offsetof(struct tap, rx));
 
 	if (!tap)
 		return NULL;

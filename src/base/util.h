@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/param.h> /* MIN, MAX */
 #include <unistd.h>
 
@@ -33,6 +34,15 @@ static inline void cleanup_free_fn(void *p)
 
 #define cleanup_fd __attribute__((cleanup(cleanup_fd_fn)))
 #define cleanup_free __attribute__((cleanup(cleanup_free_fn)))
+
+/* As calloc(), but what begins at `buffer` is left as it is: nothing is spent on the pages of
+ * a large buffer before they are used. */
+static inline void *alloc_but(size_t size, size_t buffer)
+{
+	void *p = malloc(size);
+
+	return p ? memset(p, 0, buffer) : NULL;
+}
 
 static inline int steal_fd(int *fd)
 {

@@ -46,7 +46,7 @@ struct names {
 	struct list idle;
 	uint64_t next_expiry_ms; /* no idle pair has run out before */
 	size_t mask;
-	struct list buckets[];
+	struct list *buckets; /* NULL before the first host */
 };
 
 /* Two rounds of multiply and fold: with the seed unknown, collisions can't be chosen. */
@@ -62,10 +62,11 @@ static size_t bucket_of(const struct names *t, const struct addr *addr)
 
 static struct names_hold *host_find(const struct names *t, const struct addr *addr)
 {
-	const struct list *bucket = &t->buckets[bucket_of(t, addr)];
 	struct list *pos, *tmp;
 
-	list_for_each (pos, tmp, bucket) {
+	if (!t->buckets)
+		return NULL;
+	list_for_each (pos, tmp, &t->buckets[bucket_of(t, addr)]) {
 		struct names_hold *h = list_entry(pos, struct names_hold, node);
 
 		if (addr_eq(&h->addr, addr))
@@ -74,13 +75,23 @@ static struct names_hold *host_find(const struct names *t, const struct addr *ad
 	return NULL;
 }
 
+static bool make_buckets(struct names *t)
+{
+	t->buckets = malloc((t->mask + 1) * sizeof(*t->buckets));
+	if (!t->buckets)
+		return false;
+	for (size_t i = 0; i <= t->mask; i++)
+		list_init(&t->buckets[i]);
+	return true;
+}
+
 static struct names_hold *host_get(struct names *t, const struct addr *addr)
 {
 	struct names_hold *h = host_find(t, addr);
 
 	if (h)
 		return h;
-	h = calloc(1, sizeof(*h));
+	h = t->buckets || make_buckets(t) ? calloc(1, sizeof(*h)) : NULL;
 	if (!h)
 		return NULL;
 	h->addr = *addr;
@@ -323,7 +334,7 @@ struct names *names_new(size_t capacity, uint64_t seed)
 	assert(capacity && capacity <= NAMES_CAPACITY_MAX);
 	while (buckets < capacity / 4) /* hosts share a bucket when it is full */
 		buckets *= 2;
-	t = calloc(1, sizeof(*t) + buckets * sizeof(t->buckets[0]));
+	t = calloc(1, sizeof(*t));
 	if (!t)
 		return NULL;
 	t->seed = seed;
@@ -331,8 +342,6 @@ struct names *names_new(size_t capacity, uint64_t seed)
 	t->mask = buckets - 1;
 	t->next_expiry_ms = UINT64_MAX;
 	list_init(&t->idle);
-	for (size_t i = 0; i < buckets; i++)
-		list_init(&t->buckets[i]);
 	return t;
 }
 
@@ -342,7 +351,7 @@ void names_free(struct names *t)
 
 	if (!t)
 		return;
-	for (size_t i = 0; i <= t->mask; i++)
+	for (size_t i = 0; t->buckets && i <= t->mask; i++)
 		list_for_each (pos, tmp, &t->buckets[i]) {
 			struct names_hold *h = list_entry(pos, struct names_hold, node);
 
@@ -351,5 +360,6 @@ void names_free(struct names *t)
 			list_del(&h->node);
 			free(h);
 		}
+	free(t->buckets);
 	free(t);
 }

@@ -51,7 +51,8 @@ struct nameserver_ask {
 
 struct nameserver *nameserver_new(const struct nameserver_deps *deps)
 {
-	struct nameserver *svc = calloc(1, sizeof(*svc));
+	struct nameserver *svc = alloc_but(sizeof(*svc),
+					   offsetof(struct nameserver, answer));
 
 	if (!svc)
 		return NULL;

@@ -550,7 +550,7 @@ static void on_raw(struct poll_source *source, uint32_t events)
 
 struct echoes *echoes_new(const struct echoes_deps *deps)
 {
-	struct echoes *t = calloc(1, sizeof(*t));
+	struct echoes *t = alloc_but(sizeof(*t), offsetof(struct echoes, buf));
 
 	if (!t)
 		return NULL;
