@@ -34,14 +34,20 @@ static void stop(struct engine *e, int status)
 static void on_drained(void *ctx, const struct flow_lost *lost)
 {
 	struct engine *e = ctx;
-	struct proto_msg msg = {
-		.type = PROTO_DRAIN_LOST,
-		.lost = { .flows = lost->flows, .bytes = lost->bytes },
+
+	e->lost = *lost;
+	stop(e, 0);
+}
+
+/* Not from within the loop, which would hear of init's end then. */
+static void tell_drained(const struct engine *e)
+{
+	const struct proto_msg msg = {
+		.type = PROTO_DRAINED,
+		.lost = { .flows = e->lost.flows, .bytes = e->lost.bytes },
 	};
 
-	if (lost->flows || lost->bytes)
-		proto_send(e->supervisor_fd, &msg, NULL, 0);
-	stop(e, 0);
+	proto_send(e->supervisor_fd, &msg, NULL, 0);
 }
 
 static void on_supervisor(uv_poll_t *poll, int status, int events)
@@ -209,6 +215,8 @@ int engine_main(void *ctx, int init_fd, int supervisor_fd)
 	if (proto_send(init_fd, &(struct proto_msg){ .type = PROTO_READY }, NULL, 0))
 		return 1;
 	poller_run(&e.poller, before_turn, &e);
+	if (e.status == 0)
+		tell_drained(&e);
 	tear_down(&e);
 	return e.status;
 }

@@ -54,7 +54,8 @@ struct engine {
 	uv_timer_t trim_timer;
 	uint64_t drain_began_ms;
 	unsigned patience_ms; /* from then on, for who reads the capture */
-	bool trimmed;	      /* nothing but that was done in the last turn */
+	struct flow_lost lost;
+	bool trimmed; /* nothing but that was done in the last turn */
 	int status;
 };
 

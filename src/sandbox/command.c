@@ -11,9 +11,10 @@
  * processes. It keeps all capabilities but CAP_SYS_ADMIN, as that one could undo our mounts.
  * Its packets have the same one way out, and the policy stands there.
  *
- * Until exec the process borrows init's memory, as vfork(2) does: copying it would cost a
- * third of a millisecond of each run. It is a copy only under a whole map, which init has
- * to write while the process waits. Either way it runs on a stack of its own.
+ * Until exec the process borrows init's memory, as vfork(2) does, with a stack of its own:
+ * copying it would cost a third of a millisecond of each run. Under a whole map, which init
+ * has to write, the kernel does not keep init from running; then the two take turns, as one
+ * memory has one errno: the process waits for init's byte, and init from then on for its exec.
  */
 #include "sandbox/command.h"
 
@@ -160,12 +161,12 @@ static int run(void *arg)
 static pid_t start(struct process *p)
 {
 	static char stack[STACK_BYTES] __attribute__((aligned(16)));
-	int flags = SIGCHLD;
+	int flags = CLONE_VM | SIGCHLD;
 
 	if (!p->setup->as_root)
 		flags |= CLONE_NEWUSER;
 	if (!written_by_init(p->setup))
-		flags |= CLONE_VM | CLONE_VFORK;
+		flags |= CLONE_VFORK;
 	return clone(run, stack + sizeof(stack), flags, p);
 }
 

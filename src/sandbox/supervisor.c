@@ -182,9 +182,6 @@ static void on_engine_end(struct supervisor *sv)
 	int status;
 	char how[DESCRIPTION_MAX];
 
-	/* Nobody needs the child's network any more: init can go while the engine goes. */
-	if (sv->phase == DRAINING)
-		kill(sv->tree.init_pid, SIGKILL);
 	status = tree_reap(&sv->tree.engine_pid);
 	broker_close(&sv->broker);
 	close(sv->tree.engine);
@@ -241,6 +238,20 @@ static void on_whose(struct supervisor *sv, const struct proto_msg *msg)
 		tell_owner(sv, &(struct owner_answer){ .last = true });
 }
 
+/* Nobody needs the child's network any more: init can go while the engine tidies up. */
+static void on_drained(struct supervisor *sv, const struct proto_msg *msg)
+{
+	if (msg->lost.flows || msg->lost.bytes)
+		log_warn("%" PRIu64 " bytes on %" PRIu64
+			 " connections could not be delivered "
+			 "within %g s (--drain-timeout)",
+			 msg->lost.bytes, msg->lost.flows,
+			 sv->setup->drain_timeout_ms / 1000.0);
+	kill(sv->tree.init_pid, SIGKILL);
+	/* Its end is no news. */
+	close(steal_fd(&sv->tree.init));
+}
+
 static void on_engine(struct supervisor *sv)
 {
 	struct proto_msg msg;
@@ -253,12 +264,8 @@ static void on_engine(struct supervisor *sv)
 		broker_next_file(&sv->broker, sv->tree.engine, msg.file);
 	if (msg.type == PROTO_WHOSE)
 		on_whose(sv, &msg);
-	if (msg.type == PROTO_DRAIN_LOST)
-		log_warn("%" PRIu64 " bytes on %" PRIu64
-			 " connections could not be delivered "
-			 "within %g s (--drain-timeout)",
-			 msg.lost.bytes, msg.lost.flows,
-			 sv->setup->drain_timeout_ms / 1000.0);
+	if (msg.type == PROTO_DRAINED && sv->phase == DRAINING)
+		on_drained(sv, &msg);
 }
 
 static void on_exited(struct supervisor *sv, int status)
@@ -471,7 +478,8 @@ static void listen_until_over(struct supervisor *sv)
 			on_signals(sv);
 		if (n > 0 && polls[1].revents && sv->phase != OVER)
 			on_engine(sv);
-		if (n > 0 && polls[2].revents && sv->phase != OVER)
+		if (n > 0 && polls[2].revents && sv->tree.init >= 0 &&
+		    sv->phase != OVER)
 			on_init(sv);
 		if (n > 0 && polls[3].revents && sv->phase != OVER)
 			broker_event(&sv->broker);
