@@ -8,10 +8,11 @@
  *   to chroot(2), and takes away every right over processes of the same user by ptrace(2).
  *   Host sockets work as before: the network namespace stays, and the kernel knows the
  *   process by the same ids as ever.
- * - An empty root. A process that is dead at once has changed the root, shared with us, to
- *   its own directory in /proc, of which nothing is left. Rejected: a mount namespace with
- *   pivot_root(2) to an empty tmpfs (three times the cost), a directory in /tmp (leaves
- *   traces), Landlock (does not cover unix sockets, not in every kernel).
+ * - A root where there is nothing: its own /proc/self/fdinfo, a directory of read-only notes
+ *   about its own descriptors. Rejected: a mount namespace with pivot_root(2) to an empty
+ *   tmpfs (three times the cost), a directory in /tmp (leaves traces), that of a process that
+ *   is dead at once (empty; but on a busy machine it is a millisecond until it has run),
+ *   Landlock (does not cover unix sockets, not in every kernel).
  * - No capabilities, no_new_privs, and seccomp's allow-list (seccomp_gen.c) on top, which
  *   has no call that takes a path, makes a process, or touches another one.
  *
@@ -27,14 +28,11 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sandbox/ns.h"
 #include "sandbox/preflight.h"
 #include "sandbox/seccomp.h"
-
-#define STACK_BYTES 16384
 
 #if defined __has_feature
 #if __has_feature(address_sanitizer)
@@ -48,28 +46,16 @@
 #define SANITIZED 0
 #endif
 
-static int change_root(void *code)
+static int leave_root(struct error *err)
 {
-	if (chroot("/proc/self/fdinfo") < 0 || chdir("/") < 0)
-		*(int *)code = errno;
-	return 0;
-}
-
-static int empty_root(struct error *err)
-{
-	static char stack[STACK_BYTES] __attribute__((aligned(16)));
-	int code = 0, flags = CLONE_FS | CLONE_VM | CLONE_VFORK | SIGCHLD;
-	pid_t pid;
-
 	if (unshare(CLONE_NEWUSER) < 0)
 		return preflight_namespaces(errno, err);
 	/* The kernel forgets it with every gain of capabilities. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return error_set(err, errno, "have the engine die with the supervisor");
-	pid = clone(change_root, stack + sizeof(stack), flags, &code);
-	if (pid < 0 || waitpid(pid, NULL, 0) < 0)
-		return error_set(err, errno, "start the engine's root changer");
-	return code ? error_set(err, code, "give the engine an empty root") : 0;
+	if (chroot("/proc/self/fdinfo") < 0 || chdir("/") < 0)
+		return error_set(err, errno, "change the engine's root");
+	return 0;
 }
 
 int confine_engine(struct error *err)
@@ -78,7 +64,7 @@ int confine_engine(struct error *err)
 
 	if (setrlimit(RLIMIT_CORE, &none) < 0)
 		return error_set(err, errno, "forbid core dumps of the engine");
-	if (!SANITIZED && empty_root(err) < 0)
+	if (!SANITIZED && leave_root(err) < 0)
 		return -1;
 	if (ns_drop_privileges(err) < 0)
 		return -1;
