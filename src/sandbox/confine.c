@@ -8,11 +8,12 @@
  *   to chroot(2), and takes away every right over processes of the same user by ptrace(2).
  *   Host sockets work as before: the network namespace stays, and the kernel knows the
  *   process by the same ids as ever.
- * - A root where there is nothing: its own /proc/self/fdinfo, a directory of read-only notes
- *   about its own descriptors. Rejected: a mount namespace with pivot_root(2) to an empty
+ * - An empty root: /proc/tty/ldisc, which the kernel keeps though it has put nothing there
+ *   for decades. Where /proc has only processes (subset=pid), our own fdinfo, read-only notes
+ *   about our own descriptors. Rejected: a mount namespace with pivot_root(2) to an empty
  *   tmpfs (three times the cost), a directory in /tmp (leaves traces), that of a process that
- *   is dead at once (empty; but on a busy machine it is a millisecond until it has run),
- *   Landlock (does not cover unix sockets, not in every kernel).
+ *   is dead at once (on a busy machine it is a millisecond until it has run), Landlock (does
+ *   not cover unix sockets, not in every kernel).
  * - No capabilities, no_new_privs, and seccomp's allow-list (seccomp_gen.c) on top, which
  *   has no call that takes a path, makes a process, or touches another one.
  *
@@ -48,12 +49,17 @@
 
 static int leave_root(struct error *err)
 {
+	int r;
+
 	if (unshare(CLONE_NEWUSER) < 0)
 		return preflight_namespaces(errno, err);
 	/* The kernel forgets it with every gain of capabilities. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return error_set(err, errno, "have the engine die with the supervisor");
-	if (chroot("/proc/self/fdinfo") < 0 || chdir("/") < 0)
+	r = chroot("/proc/tty/ldisc");
+	if (r < 0 && errno == ENOENT)
+		r = chroot("/proc/self/fdinfo");
+	if (r < 0 || chdir("/") < 0)
 		return error_set(err, errno, "change the engine's root");
 	return 0;
 }
