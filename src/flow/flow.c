@@ -316,7 +316,38 @@ static bool admits(const struct flow_table *t, const struct attempt *a, struct i
 	q->target.protocol = IPPROTO_TCP;
 	q->target.to = a->remote;
 	q->target.probe_ttl = a->probe_ttl;
+	q->of_server = a->remote.port == DNS_PORT;
 	return guard_admits(t->deps.guard, &a->child, 0, q);
+}
+
+static void serve_dns(struct flow_table *t, struct attempt *a)
+{
+	struct endpoint child = a->child, to = a->remote;
+	struct channel *near = a->ops->accept(a);
+
+	if (near)
+		nameserver_accept(t->deps.dns, near, &child, &to);
+}
+
+/* What breaks no rule needs no flow, and waits for nothing. */
+static bool is_served(const struct flow_table *t, const struct attempt *a)
+{
+	struct inquiry q = { .target = { .protocol = IPPROTO_TCP, .to = a->remote },
+			     .of_server = true };
+
+	if (a->remote.port == DNS_PORT)
+		guard_judge(t->deps.guard, &q);
+	return q.passes && !guard_objects(&q);
+}
+
+/* By audit. */
+static void hand_over_dns(struct flow *f)
+{
+	struct attempt *a = f->attempt;
+
+	f->attempt = NULL;
+	serve_dns(f->table, a);
+	flow_close(f, CLOSE_EOF, 0);
 }
 
 static void start(struct flow *f)
@@ -326,6 +357,8 @@ static void start(struct flow *f)
 
 	if (!admits(f->table, f->attempt, &q))
 		return refuse(f, ECONNREFUSED, NULL);
+	if (q.of_server)
+		return hand_over_dns(f);
 	f->state = FLOW_DIALING;
 	f->id = event_flow_id(guard->events);
 	f->target = q.target;
@@ -343,25 +376,6 @@ static void on_known(struct who_ask *who)
 	start(container_of(who, struct flow, who));
 }
 
-static void serve_dns(struct flow_table *t, struct attempt *a)
-{
-	struct endpoint child = a->child, to = a->remote;
-	struct channel *near = a->ops->accept(a);
-
-	if (near)
-		nameserver_accept(t->deps.dns, near, &child, &to);
-}
-
-static void attempt_dns(struct flow_table *t, struct attempt *a)
-{
-	struct inquiry q = { .target = { .protocol = IPPROTO_TCP, .to = a->remote } };
-
-	if (guard_admits_server(t->deps.guard, &a->child, &q))
-		serve_dns(t, a);
-	else
-		a->ops->refuse(a, ECONNREFUSED);
-}
-
 void flow_attempt(void *table, struct attempt *a)
 {
 	struct flow_table *t = table;
@@ -370,8 +384,8 @@ void flow_attempt(void *table, struct attempt *a)
 
 	if (t->draining)
 		return a->ops->refuse(a, ECONNREFUSED);
-	if (a->remote.port == DNS_PORT)
-		return attempt_dns(t, a);
+	if (is_served(t, a))
+		return serve_dns(t, a);
 	f = flow_new(t, a);
 	if (!f) {
 		/* Without room, too, it is told what was against the rules. */

@@ -13,6 +13,8 @@ childflow_lib_sources += \
 	src/flow/hold.h \
 	src/flow/icmp.c \
 	src/flow/icmp.h \
+	src/flow/icmp_admit.c \
+	src/flow/icmp_admit.h \
 	src/flow/marks.c \
 	src/flow/marks.h \
 	src/flow/outbox.c \
@@ -24,6 +26,8 @@ childflow_lib_sources += \
 	src/flow/pump.h \
 	src/flow/questions.c \
 	src/flow/questions.h \
+	src/flow/refusals.c \
+	src/flow/refusals.h \
 	src/flow/sniff.c \
 	src/flow/sniff.h \
 	src/flow/sniff_http.c \
@@ -32,6 +36,7 @@ childflow_lib_sources += \
 	src/flow/stream.h \
 	src/flow/udp.c \
 	src/flow/udp.h \
+	src/flow/udp_admit.c \
 	src/flow/udp_internal.h \
 	src/flow/udp_relay.c \
 	src/flow/udp_socket.c \

@@ -16,8 +16,8 @@ void guard_emit(const struct guard *g, struct event *ev)
 	event_emit(g->events, ev);
 }
 
-static void tell(const struct guard *g, const struct endpoint *child, uint64_t flow_id,
-		 const struct inquiry *q, bool passes)
+void guard_tell(const struct guard *g, const struct endpoint *child, uint64_t flow_id,
+		const struct inquiry *q)
 {
 	struct event ev = {
 		.kind = EVENT_POLICY_VIOLATION,
@@ -29,28 +29,23 @@ static void tell(const struct guard *g, const struct endpoint *child, uint64_t f
 		.process = q->process,
 		.policy_violation = { .target = &q->target,
 				      .verdict = &q->verdict,
-				      .audit = passes },
+				      .audit = q->passes },
 	};
 
-	guard_emit(g, &ev);
+	if (guard_objects(q))
+		guard_emit(g, &ev);
 }
 
-/* Asking the gateway for a port nobody serves breaks no rule. */
-static bool pass(const struct guard *g, const struct endpoint *child, uint64_t flow_id,
-		 const struct inquiry *q)
+static bool pass(const struct guard *g, const struct verdict *v)
 {
-	const struct verdict *v = &q->verdict;
 	bool passes = v->allow || (g->audit && v->reason >= REASON_OFFLINE);
 
 	if (v->no_way)
 		passes = false;
-	if (!v->allow && v->reason != REASON_GATEWAY)
-		tell(g, child, flow_id, q, passes);
 	return passes;
 }
 
-bool guard_admits(const struct guard *g, const struct endpoint *child, uint64_t flow_id,
-		  struct inquiry *q)
+static void fill_in_names(const struct guard *g, struct inquiry *q)
 {
 	struct target *t = &q->target;
 	const char *names[NAMES_PER_ADDRESS];
@@ -65,15 +60,25 @@ bool guard_admits(const struct guard *g, const struct endpoint *child, uint64_t 
 		t->known_count = names_of(g->names, &t->to.addr, uv_now(g->loop), names);
 	for (size_t i = 0; i < t->known_count; i++)
 		q->known[i] = (struct known_name){ .name = names[i], .ours = true };
-	q->verdict = policy_decide(g->policy, t);
-	return pass(g, child, flow_id, q);
 }
 
-bool guard_admits_server(const struct guard *g, const struct endpoint *child,
-			 struct inquiry *q)
+void guard_judge(const struct guard *g, struct inquiry *q)
 {
-	q->verdict = policy_decide_server(g->policy, &q->target);
-	return pass(g, child, 0, q);
+	if (q->of_server) {
+		q->verdict = policy_decide_server(g->policy, &q->target);
+	} else {
+		fill_in_names(g, q);
+		q->verdict = policy_decide(g->policy, &q->target);
+	}
+	q->passes = pass(g, &q->verdict);
+}
+
+bool guard_admits(const struct guard *g, const struct endpoint *child, uint64_t flow_id,
+		  struct inquiry *q)
+{
+	guard_judge(g, q);
+	guard_tell(g, child, flow_id, q);
+	return q->passes;
 }
 
 struct names_hold *guard_hold(const struct guard *g, const struct addr *addr)

@@ -26,21 +26,32 @@ struct inquiry {
 	struct target target;
 	struct known_name known[NAMES_PER_ADDRESS];
 	const struct process *process; /* that asks, or NULL */
+	bool of_server;		       /* the target is one that answers DNS questions */
 	struct verdict verdict;
+	bool passes;
 };
 
 /*
- * Fills in what a synthetic address stands for, the names that are known for any other, and
- * the verdict. True when it may go on;
- * a refusal has been told then, as one of flow_id (0: there is no flow yet). What is refused
- * whatever the options are (loopback, multicast), or has no way out, is so under audit, too.
+ * Fills in what a synthetic address stands for, the names that are known for any other, the
+ * verdict, and whether it passes. What is refused whatever the options are (loopback,
+ * multicast), or has no way out, is so under audit, too.
  */
+void guard_judge(const struct guard *g, struct inquiry *q);
+
+/* Whether there is something to tell. Asking the gateway for a port nobody serves breaks no
+ * rule. */
+static inline bool guard_objects(const struct inquiry *q)
+{
+	return !q->verdict.allow && q->verdict.reason != REASON_GATEWAY;
+}
+
+/* Tells what was judged to be against the rules, as one of flow_id (0: there is no flow yet). */
+void guard_tell(const struct guard *g, const struct endpoint *child, uint64_t flow_id,
+		const struct inquiry *q);
+
+/* Judges, and tells what there is to tell. True when it may go on. */
 bool guard_admits(const struct guard *g, const struct endpoint *child, uint64_t flow_id,
 		  struct inquiry *q);
-
-/* The same about a server that the child wants to ask DNS questions of. */
-bool guard_admits_server(const struct guard *g, const struct endpoint *child,
-			 struct inquiry *q);
 
 /* Emits ev with the names that its remote address has. */
 void guard_emit(const struct guard *g, struct event *ev);

@@ -26,6 +26,7 @@
 #include <stdlib.h>
 
 #include "flow/hold.h"
+#include "flow/icmp_admit.h"
 #include "flow/past.h"
 #include "flow/pingsock.h"
 
@@ -73,6 +74,7 @@ struct raw {
 struct echoes {
 	struct echoes_deps deps;
 	struct echo_near *near;
+	struct refusals refusals;
 	struct raw raw[2];	   /* IPv6, IPv4 */
 	struct list askers, flows; /* the latter oldest first */
 	size_t asker_count, flow_count, socket_count;
@@ -101,15 +103,10 @@ static struct echo_flow *flow_find(struct asker *a, const struct addr *peer)
 	return f;
 }
 
-static uint8_t protocol_of(const struct addr *peer)
-{
-	return addr_is_v4(peer) ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-}
-
 static void emit(const struct echo_flow *f, struct event ev)
 {
 	ev.flow_id = f->id;
-	ev.protocol = protocol_of(&f->peer);
+	ev.protocol = echo_protocol(&f->peer);
 	ev.child = (struct endpoint){ f->child, f->asker->id };
 	ev.remote.addr = f->peer;
 	ev.process = who_process(&f->who);
@@ -386,29 +383,6 @@ static struct asker *asker_new(struct echoes *t, const struct echo *query, int *
 
 /* --- child to peer --- */
 
-static void refuse(struct echo_near *near, const struct echo *query, int err)
-{
-	struct neterror e = { .err = err };
-
-	if (err == EMSGSIZE)
-		e.info = marks_path_mtu(&(struct endpoint){ .addr = query->peer });
-	near->ops->error(near, query, query->len, &e);
-}
-
-static bool admit(const struct echoes *t, struct echo_near *near,
-		  const struct echo *query)
-{
-	struct endpoint child = { query->child, query->id };
-	struct inquiry q = { .target = { .protocol = protocol_of(&query->peer),
-					 .to = { .addr = query->peer } } };
-	bool may = guard_admits(t->deps.guard, &child, 0, &q);
-
-	/* RFC 1122 3.2.2: no ICMP error about a datagram to many. */
-	if (!may && q.verdict.reason != REASON_MULTICAST)
-		refuse(near, query, EACCES);
-	return may;
-}
-
 static struct echo_flow *begin(struct echoes *t, struct echo_near *near, struct asker *a,
 			       const struct echo *query)
 {
@@ -416,7 +390,7 @@ static struct echo_flow *begin(struct echoes *t, struct echo_near *near, struct 
 	struct who_key key;
 	int err;
 
-	if (!admit(t, near, query))
+	if (!echo_admit(&t->refusals, near, query))
 		return NULL;
 	if (!a)
 		a = asker_new(t, query, &err);
@@ -426,7 +400,7 @@ static struct echo_flow *begin(struct echoes *t, struct echo_near *near, struct 
 			pingsock_warn(query);
 		t->warned |= err == EACCES;
 		if (err != EMFILE && err != ENFILE && err != ENOMEM && err != ENOBUFS)
-			refuse(near, query, err);
+			echo_refuse(near, query, err);
 		return NULL; /* else lost, as in any full queue */
 	}
 	f = flow_new(a, query);
@@ -434,7 +408,7 @@ static struct echo_flow *begin(struct echoes *t, struct echo_near *near, struct 
 		asker_settle(a);
 		return NULL;
 	}
-	key = (struct who_key){ protocol_of(&f->peer),
+	key = (struct who_key){ echo_protocol(&f->peer),
 				{ f->child, query->id },
 				{ f->peer, 0 } };
 	f->waits = who_ask(t->deps.who, &f->who, &key, on_known);
@@ -466,7 +440,7 @@ void echoes_query(void *table, struct echo_near *near, const struct echo *query)
 	r = pingsock_send(a->sock.fd < 0 ? &t->raw[v4].sock : &a->sock, query,
 			  a->wire_id);
 	if (r && r != -EAGAIN && r != -ENOBUFS)
-		refuse(near, query, -r);
+		echo_refuse(near, query, -r);
 }
 
 /* --- peer to child --- */
@@ -555,6 +529,7 @@ struct echoes *echoes_new(const struct echoes_deps *deps)
 	if (!t)
 		return NULL;
 	t->deps = *deps;
+	refusals_init(&t->refusals, deps->guard, deps->who);
 	list_init(&t->askers);
 	list_init(&t->flows);
 	for (int v4 = 0; v4 < 2; v4++) {
@@ -569,6 +544,7 @@ struct echoes *echoes_new(const struct echoes_deps *deps)
 
 void echoes_close(struct echoes *t)
 {
+	refusals_end(&t->refusals);
 	while (!list_empty(&t->flows)) {
 		struct echo_flow *f = list_entry(t->flows.next, struct echo_flow, by_age);
 		struct asker *a = f->asker;

@@ -195,7 +195,7 @@ static void on_answered(struct questions *q)
 	udpsession_settle(container_of(q, struct session, questions));
 }
 
-static struct session *session_new(struct sessions *t, struct dgram_port *port)
+struct session *udpsession_new(struct sessions *t, struct dgram_port *port)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
@@ -233,7 +233,7 @@ static void session_close(struct session *s)
 
 void udpsession_settle(struct session *s)
 {
-	if (list_empty(&s->flows) && !s->questions.count)
+	if (list_empty(&s->flows) && !s->questions.count && !s->refused)
 		session_close(s);
 }
 
@@ -313,26 +313,6 @@ static void relay(struct session *s, struct udp_flow *f, const struct dgram *d,
 		uv_timer_start(&t->expire, on_expire, EXPIRE_EVERY_MS, EXPIRE_EVERY_MS);
 }
 
-/* Asks for the verdict of a flow that begins, and tells the child when it may not. */
-static bool admit(const struct sessions *t, struct dgram_port *port,
-		  const struct endpoint *to, enum route *route)
-{
-	struct inquiry q = { .target = { .protocol = IPPROTO_UDP, .to = *to } };
-	enum reason reason;
-
-	if (to->port == DNS_PORT ? guard_admits_server(t->deps.guard, &port->child, &q) :
-				   guard_admits(t->deps.guard, &port->child, 0, &q)) {
-		*route = q.verdict.route;
-		return true;
-	}
-	reason = q.verdict.reason;
-	/* RFC 1122 3.2.2: no ICMP error about a datagram to many. */
-	if (reason != REASON_MULTICAST)
-		port->ops->refuse(port, reason == REASON_GATEWAY ? ECONNREFUSED : EACCES,
-				  0);
-	return false;
-}
-
 void sessions_dgram(void *table, struct dgram_port *port, const struct dgram *d)
 {
 	struct sessions *t = table;
@@ -340,10 +320,10 @@ void sessions_dgram(void *table, struct dgram_port *port, const struct dgram *d)
 	struct udp_flow *f = s ? udpflow_find(s, &d->to) : NULL;
 	enum route route = ROUTE_DIRECT;
 
-	if (!f && !admit(t, port, &d->to, &route))
+	if (!f && !udpsession_admit(t, port, d, &route))
 		return;
 	if (!s)
-		s = session_new(t, port);
+		s = udpsession_new(t, port);
 	if (!s)
 		return;
 	if (d->to.port == DNS_PORT) {
@@ -364,6 +344,7 @@ struct sessions *sessions_new(const struct sessions_deps *deps)
 	if (!t)
 		return NULL;
 	t->deps = *deps;
+	refusals_init(&t->refusals, deps->guard, deps->who);
 	list_init(&t->sessions);
 	list_init(&t->asking);
 	list_init(&t->talking);
@@ -389,6 +370,7 @@ static void session_end(struct session *s)
 
 void sessions_close(struct sessions *t)
 {
+	refusals_end(&t->refusals);
 	while (!list_empty(&t->sessions))
 		session_end(list_entry(t->sessions.next, struct session, node));
 	uv_close((uv_handle_t *)&t->expire, NULL);

@@ -7,6 +7,7 @@
 #include "flow/hold.h"
 #include "flow/outbox.h"
 #include "flow/questions.h"
+#include "flow/refusals.h"
 #include "flow/udp.h"
 
 #define BUCKETS 4096
@@ -19,6 +20,7 @@ struct session {
 	struct dgram_port *port; /* NULL once closed */
 	struct questions questions;
 	struct list flows, relays;
+	size_t refused;		   /* datagrams, of which the child is to hear */
 	struct outbox_socket sock; /* none until a datagram is allowed out */
 	struct poll_source source;
 	struct hold hold;
@@ -44,6 +46,7 @@ struct udp_flow {
 struct sessions {
 	struct sessions_deps deps;
 	struct outbox out;
+	struct refusals refusals;
 	struct list sessions;
 	size_t socket_count;
 	struct list asking, talking; /* flows, oldest first */
@@ -63,10 +66,19 @@ struct udp_flow *udpflow_find(struct session *s, const struct endpoint *peer);
 void udpflow_touch(struct udp_flow *f);
 /* Ends the flow; the caller settles the session afterwards. */
 void udpflow_end(struct udp_flow *f, enum close_reason reason);
+/* The session of a port that has none; NULL without memory. */
+struct session *udpsession_new(struct sessions *t, struct dgram_port *port);
 /* Ends a session that has nothing left to wait for. */
 void udpsession_settle(struct session *s);
 /* Fills in what all events of a flow bear. */
 void udpflow_emit(const struct udp_flow *f, struct event ev);
+
+/* --- udp_admit.c --- */
+
+/* Asks for the verdict of a flow that begins. A refusal is told, and the child hears of it,
+ * now or soon. */
+bool udpsession_admit(struct sessions *t, struct dgram_port *port, const struct dgram *d,
+		      enum route *route);
 
 /* --- udp_socket.c: flows without a proxy --- */
 

@@ -146,6 +146,44 @@ def test_refusal(sandbox, flow_log):
     assert {event["comm"] for event in violations} == {"curl"}
 
 
+@pytest.mark.parametrize("port", [UDP_TWICE, 53])
+def test_refused_datagram(guest, flow_log, family, port):
+    options = [f"--deny-cidr={WEB[family]}", "-q"]
+    seen = guest("refused", WEB[family], port, options=options)
+    assert list(seen.values()) == ["refused"]
+    (violation,) = flow_log.of("policy_violation")
+    assert (violation["protocol"], violation["remote_port"]) == ("udp", port)
+    assert owners(flow_log, "policy_violation") == seen
+
+
+def test_refused_echo(sandbox, flow_log, family):
+    seen = sandbox("ping", "-n", "-c1", WEB[family], options=["--offline", "-q", *flow_log.options])
+    assert seen.status == 1 and ("filtered" in seen.out or "prohibited" in seen.out), seen
+    (violation,) = flow_log.of("policy_violation")
+    assert violation["protocol"] == {4: "icmpv4", 6: "icmpv6"}[family]
+    assert violation["comm"] == "ping"
+
+
+def test_refused_server(sandbox, flow_log):
+    """A connection to a server that may not be asked."""
+    script = f"curl -s http://{WEB[4]}:53/; test $? = 7"
+    options = [f"--deny-cidr={WEB[4]}", "-q", *flow_log.options]
+    seen = sandbox("sh", "-c", script, options=options)
+    assert seen.status == 0, seen
+    (violation,) = flow_log.of("policy_violation")
+    assert (violation["remote_port"], violation["comm"]) == (53, "curl")
+
+
+def test_audited(guest, flow_log, family):
+    """What the rules would refuse, and what becomes of it."""
+    options = [f"--deny-cidr={WEB[family]}", "--audit", "-q"]
+    seen = guest("datagram", WEB[family], UDP_TWICE, options=options)
+    assert [e["event"] for e in flow_log.events()[1:-1]] == ["policy_violation", "flow_start",
+                                                            "flow_end"]
+    assert owners(flow_log, "policy_violation") == seen
+    assert owners(flow_log, "flow_start") == seen
+
+
 def test_as_root_inside(sandbox, flow_log):
     seen = sandbox("curl", "-sS", f"http://{WEB[4]}/hello", options=["--as-root", *flow_log.options])
     assert seen.status == 0

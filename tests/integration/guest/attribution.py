@@ -102,6 +102,18 @@ def datagram(host, port):
     print(sock.getsockname()[1], "asker", flush=True)
 
 
+def refused(host, port):
+    """A datagram that is against the rules: its socket hears of it."""
+    rename("refused")
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    sock.connect((host, port))
+    sock.send(b"x")
+    try:
+        sock.recv(100)
+    except OSError:
+        print(sock.getsockname()[1], "refused", flush=True)
+
+
 def crowd(host, port, count):
     """So many processes, each with a socket that stays; they end with our input."""
     rename("leader")

@@ -5,6 +5,7 @@ check_PROGRAMS += \
 	tests/unit/flow/test_guard \
 	tests/unit/flow/test_guard_dns \
 	tests/unit/flow/test_icmp \
+	tests/unit/flow/test_refusals \
 	tests/unit/flow/test_sniff \
 	tests/unit/flow/test_sniffing \
 	tests/unit/flow/test_udp \

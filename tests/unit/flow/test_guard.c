@@ -158,15 +158,16 @@ static void audit(void **state)
 
 static void servers(void **state)
 {
-	struct inquiry q = { .target = world_target("udp 10.1.2.3 53") };
+	struct inquiry q = { .target = world_target("udp 10.1.2.3 53"),
+			     .of_server = true };
 
 	(void)state;
-	assert_true(guard_admits_server(&t.guard, &(struct endpoint){ 0 }, &q));
+	assert_true(guard_admits(&t.guard, &(struct endpoint){ 0 }, 0, &q));
 	t.w.policy.block_private = true;
-	assert_false(guard_admits_server(&t.guard, &(struct endpoint){ 0 }, &q));
+	assert_false(guard_admits(&t.guard, &(struct endpoint){ 0 }, 0, &q));
 	assert_int_equal(t.reason, REASON_PRIVATE);
 	t.guard.audit = true;
-	assert_true(guard_admits_server(&t.guard, &(struct endpoint){ 0 }, &q));
+	assert_true(guard_admits(&t.guard, &(struct endpoint){ 0 }, 0, &q));
 	assert_true(t.audit);
 }
 
