@@ -307,10 +307,20 @@ static void look_everywhere(struct search *s)
 
 /* --- whose it is --- */
 
-static void add_ancestors(struct search *s, size_t i)
+/* Those sockets of the finder's that the process has, too, under the same number. */
+static void add_ancestor(struct search *s, uint64_t of_finder, pid_t pid, int dir)
 {
-	struct holder h = s->holders[i][0];
-	pid_t pid = procs_parent(h.pid);
+	for (size_t i = 0; i < s->count; i++) {
+		int fd = s->holders[i][0].fd;
+
+		if (of_finder >> i & 1 && procs_socket(dir, fd) == s->inodes[i])
+			add_holder(s, i, pid, fd);
+	}
+}
+
+static void add_ancestors(struct search *s, uint64_t of_finder, pid_t finder)
+{
+	pid_t pid = procs_parent(finder);
 
 	for (int depth = 0; pid > 1 && pid != s->procs->tree.init && depth < HOLDERS;
 	     depth++, pid = procs_parent(pid)) {
@@ -318,9 +328,28 @@ static void add_ancestors(struct search *s, size_t i)
 
 		if (dir < 0)
 			return;
-		if (procs_socket(dir, h.fd) == s->inodes[i])
-			add_holder(s, i, pid, h.fd);
+		add_ancestor(s, of_finder, pid, dir);
 		close(dir);
+	}
+}
+
+/* Once for each process that has been found: it may have all of them. */
+static void add_all_ancestors(struct search *s)
+{
+	uint64_t done = 0;
+
+	for (size_t i = 0; i < s->count; i++) {
+		pid_t finder = s->holders[i][0].pid;
+		uint64_t mine = 0;
+
+		if (done >> i & 1 || s->holder_count[i] != 1)
+			continue;
+		for (size_t k = i; k < s->count; k++) {
+			if (s->holder_count[k] == 1 && s->holders[k][0].pid == finder)
+				mine |= UINT64_C(1) << k;
+		}
+		done |= mine;
+		add_ancestors(s, mine, finder);
 	}
 }
 
@@ -351,10 +380,7 @@ static void find(struct search *s)
 		scan(s, p->recent[i].pid);
 	if (s->left)
 		look_everywhere(s);
-	for (size_t i = 0; i < s->count; i++) {
-		if (s->holder_count[i] == 1)
-			add_ancestors(s, i);
-	}
+	add_all_ancestors(s);
 }
 
 static void start(struct search *s, struct procs *p,
