@@ -1,7 +1,8 @@
 #include "base/addr.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
+
+#include "base/decimal.h"
 
 bool addr_prefix_eq(const struct addr *a, const struct addr *b, unsigned bits)
 {
@@ -40,20 +41,41 @@ bool addr_parse(const char *text, struct addr *out)
 	return true;
 }
 
+static char *put_decimal(char *out, unsigned value)
+{
+	return out + decimal_put(value, out);
+}
+
+static const char *format_v4(const uint8_t b[4], char out[static ADDR_TEXT_MAX])
+{
+	char *at = out;
+
+	for (int i = 0; i < 4; i++) {
+		at = put_decimal(at, b[i]);
+		*at++ = i < 3 ? '.' : '\0';
+	}
+	return out;
+}
+
 const char *addr_format(const struct addr *a, char out[static ADDR_TEXT_MAX])
 {
-	bool v4 = addr_is_v4(a);
-
-	return inet_ntop(v4 ? AF_INET : AF_INET6, a->b + (v4 ? 12 : 0), out,
-			 ADDR_TEXT_MAX);
+	if (addr_is_v4(a))
+		return format_v4(a->b + 12, out);
+	return inet_ntop(AF_INET6, a->b, out, ADDR_TEXT_MAX);
 }
 
 const char *endpoint_format(const struct endpoint *e, char out[static ENDPOINT_TEXT_MAX])
 {
-	char text[ADDR_TEXT_MAX];
+	bool v4 = addr_is_v4(&e->addr);
+	char *at = out;
 
-	snprintf(out, ENDPOINT_TEXT_MAX, addr_is_v4(&e->addr) ? "%s:%u" : "[%s]:%u",
-		 addr_format(&e->addr, text), e->port);
+	if (!v4)
+		*at++ = '[';
+	at += strlen(addr_format(&e->addr, at));
+	if (!v4)
+		*at++ = ']';
+	*at++ = ':';
+	*put_decimal(at, e->port) = '\0';
 	return out;
 }
 

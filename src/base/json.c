@@ -21,6 +21,7 @@
 #include <yajl/yajl_gen.h>
 #include <yajl/yajl_parse.h>
 
+#include "base/decimal.h"
 #include "base/utf8.h"
 #include "base/util.h"
 
@@ -49,27 +50,30 @@ struct json {
 
 /* --- writing --- */
 
-static void append(struct buffer *b, const char *text, size_t len)
+static bool grow(struct buffer *b, size_t len)
 {
-	size_t room = MAX(b->room, BUFFER_MIN);
+	size_t room = MAX(b->room, (size_t)BUFFER_MIN);
 	char *grown;
 
-	if (b->failed)
-		return;
 	while (room - b->len <= len)
 		room *= 2;
-	if (room != b->room) {
-		grown = realloc(b->text, room);
-		if (!grown) {
-			b->failed = true;
-			return;
-		}
-		b->text = grown;
-		b->room = room;
+	grown = b->failed ? NULL : realloc(b->text, room);
+	if (!grown) {
+		b->failed = true;
+		return false;
 	}
+	b->text = grown;
+	b->room = room;
+	return true;
+}
+
+/* Leaves room for a NUL. */
+static inline void append(struct buffer *b, const char *text, size_t len)
+{
+	if (b->room - b->len <= len && !grow(b, len))
+		return;
 	memcpy(b->text + b->len, text, len);
 	b->len += len;
-	b->text[b->len] = '\0';
 }
 
 /* These stand nowhere in JSON but in strings. */
@@ -150,7 +154,8 @@ const char *json_text(struct json *j, size_t *len)
 		return NULL;
 	/* The beautiful form ends with one. */
 	if (j->out.text[j->out.len - 1] == '\n')
-		j->out.text[--j->out.len] = '\0';
+		j->out.len--;
+	j->out.text[j->out.len] = '\0';
 	*len = j->out.len;
 	return j->out.text;
 }
@@ -216,19 +221,23 @@ void json_bool(struct json *j, const char *key, bool value)
 	must(yajl_gen_bool(j->gen, value));
 }
 
+static void write_number(struct json *j, const char *key, uint64_t value, bool negative)
+{
+	char text[1 + DECIMAL_MAX] = "-";
+	size_t n = decimal_put(value, text + negative);
+
+	begin_value(j, key);
+	must(yajl_gen_number(j->gen, text, negative + n));
+}
+
 void json_int(struct json *j, const char *key, int64_t value)
 {
-	begin_value(j, key);
-	must(yajl_gen_integer(j->gen, value));
+	write_number(j, key, value < 0 ? -(uint64_t)value : (uint64_t)value, value < 0);
 }
 
 void json_uint(struct json *j, const char *key, uint64_t value)
 {
-	char digits[24];
-	int n = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)value);
-
-	begin_value(j, key);
-	must(yajl_gen_number(j->gen, digits, n));
+	write_number(j, key, value, false);
 }
 
 static void write_string(struct json *j, const char *key, const char *text, size_t len)
