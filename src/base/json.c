@@ -34,12 +34,11 @@
 struct buffer {
 	char *text;
 	size_t len, room;
-	bool failed, in_html;
+	bool failed;
 };
 
 struct json {
 	yajl_gen gen;
-	enum json_style style;
 	struct buffer out;
 	struct buffer scratch; /* a string made UTF-8, base 64 */
 	/* What is open, '{' or '['; the last is held back. */
@@ -99,14 +98,14 @@ static void append_for_html(struct buffer *b, const char *text, size_t len)
 	}
 }
 
-static void on_print(void *ctx, const char *text, size_t len)
+static void on_print(void *buffer, const char *text, size_t len)
 {
-	struct buffer *b = ctx;
+	append(buffer, text, len);
+}
 
-	if (b->in_html)
-		append_for_html(b, text, len);
-	else
-		append(b, text, len);
+static void on_print_for_html(void *buffer, const char *text, size_t len)
+{
+	append_for_html(buffer, text, len);
 }
 
 struct json *json_new(enum json_style style)
@@ -120,11 +119,10 @@ struct json *json_new(enum json_style style)
 		free(j);
 		return NULL;
 	}
-	j->style = style;
-	j->out.in_html = style == JSON_IN_HTML;
 	yajl_gen_config(j->gen, yajl_gen_beautify, style == JSON_PRETTY);
 	yajl_gen_config(j->gen, yajl_gen_indent_string, "  ");
-	yajl_gen_config(j->gen, yajl_gen_print_callback, on_print, &j->out);
+	yajl_gen_config(j->gen, yajl_gen_print_callback,
+			style == JSON_IN_HTML ? on_print_for_html : on_print, &j->out);
 	return j;
 }
 
