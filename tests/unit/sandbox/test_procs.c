@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -195,6 +196,50 @@ static void of_those_who_share_it_the_first(void **state)
 	assert_owner(inode, pid);
 }
 
+/* Three that a worker has from its parent, and one of its own. */
+static uint32_t *four;
+
+static uint32_t parent_of_three(void)
+{
+	pid_t parent = getpid();
+
+	for (int i = 0; i < 3; i++)
+		four[i] = open_socket();
+	if (fork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		__atomic_store_n(&four[3], open_socket(), __ATOMIC_RELEASE);
+		while (getppid() == parent)
+			pause();
+		_exit(0);
+	}
+	while (!__atomic_load_n(&four[3], __ATOMIC_ACQUIRE))
+		usleep(1000);
+	return four[3];
+}
+
+static void each_that_is_shared_is_the_first_one_s(void **state)
+{
+	uint32_t own;
+	pid_t pid;
+
+	(void)state;
+	four = mmap(NULL, 4 * sizeof(*four), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(four != MAP_FAILED);
+	/* In a tree that is not small only the ancestors are looked at. */
+	for (int i = 0; i < 70; i++)
+		child(open_socket, &own);
+	pid = child(parent_of_three, &own);
+	/* Now the worker is known, with all it has. */
+	ask(&own, 1);
+	assert_int_equal(procs_parent(t.answers[0].pid), pid);
+	ask(four, 4);
+	assert_int_equal(t.answer_count, 2);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(t.answers[i].owns, t.answers[i].pid == pid ? 7 : 8);
+	munmap(four, 4 * sizeof(*four));
+}
+
 /* The worker stands in send(2), as one that waits in connect(2) does. */
 static uint32_t parent_of_sender(void)
 {
@@ -312,6 +357,7 @@ int main(void)
 		WITH_PROCS(nobody_s_socket),
 		WITH_PROCS(sockets_of_several_processes),
 		WITH_PROCS(of_those_who_share_it_the_first),
+		WITH_PROCS(each_that_is_shared_is_the_first_one_s),
 		WITH_PROCS(of_those_who_share_it_the_one_that_sends),
 		WITH_PROCS(a_grandchild_and_an_orphan),
 		WITH_PROCS(many_processes),
