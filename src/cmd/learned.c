@@ -1,10 +1,18 @@
 /*
- * Where a name was known for what was reached, the name is allowed, exactly and at the ports
- * that were used; every name that was known, for the log can't say which one was meant. Without
- * a name, or with one that no rule can bear, the address is; and so it is when the process had
- * asked for none of the names itself, for it may have had nothing but the address. A name that was only asked for is
- * allowed at port 53, where all questions go to our own resolvers anyway: so it may be asked,
- * and nothing else. ICMP is allowed by address, because a name without ports would allow more.
+ * Each flow is asked what the second run will ask: which of the names that were known for its
+ * address is enough for it (policy_name_is_enough()). Where servers know a name, that is the
+ * one that it has shown; else any of them, for the log can't say which one was meant, and all
+ * are allowed, exactly and at the ports that were used.
+ *
+ * Its address is allowed when no name is enough: there was none, none that a rule can bear, or
+ * another one was shown. So it is, beside the names, when nothing proves that it went by a name:
+ * its process had asked for none of them itself, and may have had nothing but the address; or
+ * nobody knows which process it was, and it has shown none.
+ *
+ * A name that was only asked for is allowed at port 53, where all questions go to our own
+ * resolvers anyway: so it may be asked, and nothing else; also one that doesn't exist, as
+ * being refused is another answer than that. ICMP is allowed by address, because a name
+ * without ports would allow more.
  *
  * The lines' comments say who has used them and how much: that is what one reads a learned
  * profile for.
@@ -37,7 +45,7 @@ struct line {
 	uint64_t flows, up, down;
 	uint32_t processes[PROCESSES_MAX];
 	bool is_icmp, more_processes;
-	bool lookup;	     /* only asked for */
+	bool is_missing;     /* there is no such name */
 	struct text instead; /* a name of it, which it isn't allowed by alone */
 };
 
@@ -45,10 +53,7 @@ struct learning {
 	const struct tally *tally;
 	const struct talks *talks;
 	struct table names, cidrs; /* of lines */
-	struct table counted;	   /* targets whose links a line has */
-	uint32_t *first_link;	   /* by target: the links to it, ended by 0 */
-	uint32_t *next_link;
-	bool quic, name_service;
+	bool quic, name_service, nameless;
 	bool failed; /* no memory */
 };
 
@@ -98,20 +103,12 @@ static void add_process(struct line *line, uint32_t process)
 	line->more_processes = true;
 }
 
-/* What has been seen of the target by that protocol, under whatever name. */
-static void add_links(struct learning *l, struct line *line, uint32_t target,
-		      uint32_t protocol)
+static void add_use(struct line *line, const struct talks_reach *r)
 {
-	for (uint32_t i = l->first_link[target]; i; i = l->next_link[i]) {
-		const struct talks_link *link = table_row(&l->talks->links, i);
-
-		if (link->protocol != protocol)
-			continue;
-		line->flows += link->flows;
-		line->up += link->up;
-		line->down += link->down;
-		add_process(line, link->process);
-	}
+	line->flows += r->flows;
+	line->up += r->up;
+	line->down += r->down;
+	add_process(line, r->process);
 }
 
 static struct line *line_at(struct learning *l, struct table *t, const char *key)
@@ -184,7 +181,6 @@ static void add_address(struct learning *l, const struct reached *to, struct tex
 {
 	char addr[ADDR_TEXT_MAX], key[ADDR_TEXT_MAX + 16];
 	bool brackets = !addr_is_v4(&to->addr) && !to->icmp;
-	uint32_t target[2] = { r->target, r->protocol }, known;
 	struct line *line;
 
 	snprintf(key, sizeof(key), "%s://%s%s%s",
@@ -200,10 +196,7 @@ static void add_address(struct learning *l, const struct reached *to, struct tex
 		add_port(l, line, to->port);
 	if (name.len)
 		line->instead = name;
-	/* Each of its names comes here, with the same links. */
-	known = table_count(&l->counted);
-	if (table_add(&l->counted, target, sizeof(target)) == known)
-		add_links(l, line, r->target, r->protocol);
+	add_use(line, r);
 }
 
 static void add_name(struct learning *l, const char *name, const struct reached *to,
@@ -216,39 +209,69 @@ static void add_name(struct learning *l, const char *name, const struct reached 
 	add_port(l, line, to->icmp ? PORT_LOOKUP : to->port);
 	if (to->icmp)
 		return;
-	add_links(l, line, r->target, r->protocol);
+	add_use(line, r);
 	l->quic |= !to->tcp && to->port == PORT_HTTPS;
 }
 
-static bool is_name_service(const struct reached *to)
+/* As the policy will see it. */
+static struct target target_of(const struct reached *to, const struct talks *talks,
+			       const struct talks_reach *r)
 {
-	const struct target target = { .protocol = to->tcp ? IPPROTO_TCP : IPPROTO_UDP,
-				       .to = { to->addr, to->port } };
+	struct target t = { .protocol = to->icmp ? IPPROTO_ICMP :
+					to->tcp	 ? IPPROTO_TCP :
+						   IPPROTO_UDP,
+			    .to = { to->addr, to->port },
+			    .sniffed = r->sniffed };
 
-	return !to->icmp && policy_is_name_service(&target);
+	if (r->seen)
+		t.seen_name = talks_text(talks, r->seen).s;
+	return t;
+}
+
+/* Whether it was enough for it. */
+static bool add_if_enough(struct learning *l, struct text name, const struct target *t,
+			  const struct reached *to, const struct talks_reach *r)
+{
+	char normal[256];
+
+	if (!normal_name(name, normal) || !policy_name_is_enough(t, normal))
+		return false;
+	add_name(l, normal, to, r);
+	return true;
+}
+
+static bool may_go_by_address(const struct talks_reach *r)
+{
+	return r->asked == ASKED_NONE || (r->asked == ASKED_UNKNOWN && !r->seen);
 }
 
 static void add_reach(struct learning *l, const struct talks_reach *r)
 {
-	const struct row *target = table_row(&l->talks->targets, r->target);
-	struct text name = talks_text(l->talks, r->name);
+	const struct row *row = table_row(&l->talks->targets, r->target);
+	struct text names[TALKS_NAMES_MAX];
+	size_t n = talks_names(l->talks, r->names, names);
+	struct target target;
 	struct reached to;
-	char normal[256];
-	bool has_name;
+	bool enough = false;
 
-	if (!r->target || !parse_target((struct text){ target->key, target->len },
+	if (!r->target || !parse_target((struct text){ row->key, row->len },
 					talks_text(l->talks, r->protocol), &to))
 		return;
-	has_name = normal_name(name, normal);
-	if (is_name_service(&to))
-		l->name_service = true;
-	if (has_name)
-		add_name(l, normal, &to, r);
-	if (!has_name || to.icmp || r->by_address)
-		add_address(l, &to, name, r);
+	if (r->synthetic) {
+		names[0] = talks_text(l->talks, r->synthetic);
+		n = 1;
+	}
+	target = target_of(&to, l->talks, r);
+	l->name_service |= policy_is_name_service(&target);
+	for (size_t i = 0; i < n; i++)
+		enough |= add_if_enough(l, names[i], &target, &to, r);
+	if (r->synthetic)
+		l->nameless |= !enough;
+	else if (!enough || to.icmp || may_go_by_address(r))
+		add_address(l, &to, n ? names[n - 1] : (struct text){ "", 0 }, r);
 }
 
-/* Found, but not talked to. */
+/* Asked for, but not talked to. */
 static void add_lookups(struct learning *l)
 {
 	const struct table *names = &l->tally->names;
@@ -258,14 +281,14 @@ static void add_lookups(struct learning *l)
 	for (uint32_t i = 1; i < table_count(names); i++) {
 		const struct tally_name *name = table_row(names, i);
 
-		if (!name->found ||
+		if ((!name->passed && name->queries <= name->answers) ||
 		    !normal_name((struct text){ name->row.key, name->row.len }, normal) ||
 		    table_find(&l->names, normal, strlen(normal)))
 			continue;
 		line = line_at(l, &l->names, normal);
 		if (!line)
 			return;
-		line->lookup = true;
+		line->is_missing = !name->found;
 		add_port(l, line, PORT_LOOKUP);
 	}
 }
@@ -314,7 +337,7 @@ static void put_use(FILE *out, const struct learning *l, const struct line *line
 	fputs(line->more_processes ? " and others" : "", out);
 	fputs(line->processes[0] ? ": " : "", out);
 	if (!line->flows) {
-		fputs("only looked up", out);
+		fputs(line->is_missing ? "not found" : "only looked up", out);
 		return;
 	}
 	fprintf(out, "%llu flow%s, ", (unsigned long long)line->flows,
@@ -405,7 +428,8 @@ static int put_profile(FILE *out, const struct learning *l, const struct learned
 		      "compared.\nallow_quic = true\n",
 		      out);
 	if (table_count(&l->cidrs) > 1) {
-		fputs("\n# Addresses that were used without a name.\n", out);
+		fputs("\n# Addresses that were used without a name, or may have been.\n",
+		      out);
 		if (put_lines(out, l, "allow_cidrs", &l->cidrs))
 			return -1;
 	}
@@ -414,27 +438,14 @@ static int put_profile(FILE *out, const struct learning *l, const struct learned
 		      "853), "
 		      "which no rule allows\n# beside rules about names.\n",
 		      out);
+	if (l->nameless)
+		fputs("\n# It has also reached a name behind a proxy without showing it, "
+		      "which no rule allows.\n",
+		      out);
 	return 0;
 }
 
 /* --- all of it --- */
-
-static bool index_links(struct learning *l)
-{
-	const struct table *links = &l->talks->links;
-
-	l->first_link = calloc(table_count(&l->talks->targets) + 1, sizeof(uint32_t));
-	l->next_link = calloc(table_count(links) + 1, sizeof(uint32_t));
-	if (!l->first_link || !l->next_link)
-		return false;
-	for (uint32_t i = table_count(links); i-- > 1;) {
-		const struct talks_link *link = table_row(links, i);
-
-		l->next_link[i] = l->first_link[link->target];
-		l->first_link[link->target] = i;
-	}
-	return true;
-}
 
 static void free_lines(struct table *t)
 {
@@ -471,19 +482,11 @@ int learned_profile(const struct tally *t, const struct learned_run *run, FILE *
 
 	table_init(&l.names, sizeof(struct line));
 	table_init(&l.cidrs, sizeof(struct line));
-	table_init(&l.counted, sizeof(struct row));
-	if (!index_links(&l)) {
-		ret = error_set(err, ENOMEM, "write the profile");
-	} else {
-		for (uint32_t i = 1; i < table_count(&l.talks->reaches); i++)
-			add_reach(&l, table_row(&l.talks->reaches, i));
-		add_lookups(&l);
-		ret = write_profile(&l, run, out, err);
-	}
-	free(l.first_link);
-	free(l.next_link);
+	for (uint32_t i = 1; i < table_count(&l.talks->reaches); i++)
+		add_reach(&l, table_row(&l.talks->reaches, i));
+	add_lookups(&l);
+	ret = write_profile(&l, run, out, err);
 	free_lines(&l.names);
 	free_lines(&l.cidrs);
-	table_free(&l.counted);
 	return ret;
 }

@@ -13,7 +13,7 @@
 #define OWN_DESCRIPTORS 40
 #define FLOWS_MAX 40000
 #define SNIFFING_MAX 2048 /* connections that still have to show a name: 32 MiB */
-#define NAMES_MAX 16384 /* pairs of a name and an address */
+#define NAMES_MAX 16384	  /* pairs of a name and an address */
 
 int engine_no_memory(struct error *err)
 {
@@ -96,9 +96,11 @@ static int prepare_policy(struct engine *e, struct error *err)
 		.block_metadata = cfg->block_metadata,
 		.block_private = cfg->block_private,
 		.default_deny = cfg->default_policy == POLICY_DENY,
-		.own_resolvers = e->setup->resolvers_explicit,
+		/* As the learned profile will have it. */
+		.own_resolvers = e->setup->resolvers_explicit || cfg->learn,
 		.allow_dns = cfg->allow_dns,
 		.allow_quic = cfg->allow_quic,
+		.learns = cfg->learn,
 	};
 	proxies_tell_policy(cfg, &e->policy);
 	if (policy_compile(&e->policy, &rules, err) < 0)
@@ -201,8 +203,10 @@ static int prepare_who(struct engine *e, struct error *err)
 {
 	if (!e->events.wants_process)
 		return 0;
-	e->who = who_new(
-		&(struct who_deps){ .loop = &e->loop, .send = send_questions, .ctx = e });
+	e->who = who_new(&(struct who_deps){ .loop = &e->loop,
+					     .send = send_questions,
+					     .ctx = e,
+					     .at_any_cost = e->setup->cfg->learn });
 	return e->who ? 0 : engine_no_memory(err);
 }
 

@@ -35,6 +35,7 @@ enum entry_text {
 	TEXT_PHASE,
 	TEXT_RUN_ID,
 	TEXT_VERSION,
+	TEXT_SEEN_NAME,
 	TEXT_COMM,
 	TEXT_EXE,
 	ENTRY_TEXTS,
@@ -57,6 +58,7 @@ enum entry_number {
 
 enum entry_flag {
 	FLAG_VIA_PROXY,
+	FLAG_SNIFFED,
 	ENTRY_FLAGS,
 };
 

@@ -106,6 +106,9 @@ struct event {
 			uint64_t duration_ms; /* from its first packet */
 			enum close_reason reason;
 			int err; /* errno of CLOSE_CHILD_RESET, CLOSE_REMOTE_RESET, or 0 */
+			bool sniffed; /* its first bytes were to show a name ... */
+			const char *
+				seen_name; /* ... which is this; "": unclear which; or NULL */
 		} flow_end;
 		struct {
 			const struct target *target;

@@ -225,6 +225,10 @@ static void write_flow_end(struct json *j, const struct event *ev)
 	json_uint(j, "duration_ms", ev->flow_end.duration_ms);
 	json_string(j, "close_reason", close_reason_name(ev->flow_end.reason));
 	put_error(j, ev->flow_end.err, NULL);
+	if (!ev->flow_end.sniffed)
+		return;
+	json_bool(j, "sniffed", true);
+	json_string(j, "seen_name", ev->flow_end.seen_name);
 }
 
 /* --- violations --- */

@@ -18,8 +18,15 @@
 struct talks_open {
 	uint64_t id;
 	uint32_t run, process, name, target, protocol, error;
+	uint32_t names, synthetic;
+	enum talks_asked asked;
 	bool taken, failed;
 	uint64_t start_ms;
+};
+
+struct asked_key {
+	uint64_t pid;
+	uint32_t run, name;
 };
 
 struct talks *talks_new(void)
@@ -38,6 +45,7 @@ struct talks *talks_new(void)
 	table_init(&f->processes, sizeof(struct talks_process));
 	table_init(&f->pids, sizeof(struct row));
 	table_init(&f->asked, sizeof(struct row));
+	table_init(&f->name_sets, sizeof(struct row));
 	table_init(&f->links, sizeof(struct talks_link));
 	table_init(&f->reaches, sizeof(struct talks_reach));
 	table_init(&f->refusals, sizeof(struct talks_refusal));
@@ -53,6 +61,7 @@ void talks_free(struct talks *f)
 	table_free(&f->processes);
 	table_free(&f->pids);
 	table_free(&f->asked);
+	table_free(&f->name_sets);
 	table_free(&f->links);
 	table_free(&f->reaches);
 	table_free(&f->refusals);
@@ -72,8 +81,9 @@ void talks_left_out(const struct talks *f,
 		{ "processes", &f->processes },
 		{ "pids", &f->pids },
 		{ "questions_of_processes", &f->asked },
+		{ "names_of_targets", &f->name_sets },
 		{ "connections", &f->links },
-		{ "names_of_targets", &f->reaches },
+		{ "ways_to_targets", &f->reaches },
 		{ "refusals", &f->refusals },
 	};
 
@@ -302,6 +312,27 @@ static struct talks_kept from_open(const struct talks_open *o)
 	};
 }
 
+static void reach(struct talks *f, const struct talks_open *o,
+		  const struct talks_kept *flow, bool sniffed, uint32_t seen)
+{
+	uint32_t key[8] = { o->names,	 o->synthetic, flow->process, flow->target,
+			    o->protocol, o->asked,     sniffed,	      seen };
+	struct talks_reach *r = table_row(&f->reaches,
+					  table_add(&f->reaches, key, sizeof(key)));
+
+	r->names = o->names;
+	r->synthetic = o->synthetic;
+	r->process = flow->process;
+	r->target = flow->target;
+	r->protocol = flow->protocol;
+	r->asked = o->asked;
+	r->sniffed = sniffed;
+	r->seen = seen;
+	r->flows++;
+	r->up += flow->up;
+	r->down += flow->down;
+}
+
 /* Counts those that have failed, or all. */
 static void sweep(struct talks *f, bool all)
 {
@@ -310,6 +341,7 @@ static void sweep(struct talks *f, bool all)
 		while (f->open[i].taken && (all || f->open[i].failed)) {
 			struct talks_kept flow = from_open(&f->open[i]);
 
+			reach(f, &f->open[i], &flow, false, 0);
 			end_flow(f, &flow);
 			remove_open(f, &f->open[i]);
 		}
@@ -340,48 +372,68 @@ static struct talks_open *open_flow(struct talks *f, uint32_t run,
 	return o;
 }
 
+/* All of its names: which one was meant the record can't say. */
+static uint32_t names_of(struct talks *f, const struct entry *rec)
+{
+	uint32_t set[TALKS_NAMES_MAX];
+	size_t count = 0, n = rec->list[LIST_NAMES].count;
+
+	for (size_t i = n - MIN(n, ARRAY_SIZE(set)); i < n; i++) {
+		set[count] = intern(&f->texts, rec->list[LIST_NAMES].items[i]);
+		count += set[count] != 0;
+	}
+	return count ? table_add(&f->name_sets, set, count * sizeof(*set)) : 0;
+}
+
+size_t talks_names(const struct talks *f, uint32_t set,
+		   struct text out[static TALKS_NAMES_MAX])
+{
+	const struct row *row = table_row(&f->name_sets, set);
+	const uint32_t *names = (const void *)row->key;
+	size_t n = set ? row->len / sizeof(*names) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = talks_text(f, names[i]);
+	return n;
+}
+
+static enum talks_asked has_asked(const struct talks *f, const struct talks_open *o,
+				  int64_t pid)
+{
+	struct text names[TALKS_NAMES_MAX];
+	size_t n = talks_names(f, o->names, names);
+
+	if (pid <= 0)
+		return ASKED_UNKNOWN;
+	for (size_t i = 0; i < n; i++) {
+		struct asked_key key = {
+			pid, o->run, table_find(&f->texts, names[i].s, names[i].len)
+		};
+
+		if (table_find(&f->asked, &key, sizeof(key)))
+			return ASKED_ONE;
+	}
+	return ASKED_NONE;
+}
+
 static void learn_open(struct talks *f, struct talks_open *o, const struct entry *rec)
 {
 	uint32_t process = process_of(f, rec), name = name_of(f, rec);
 
 	o->process = process ? process : o->process;
 	o->name = name ? name : o->name;
-	if (!o->target)
+	if (!o->target) { /* the first record of it */
 		o->target = target_of(f, rec);
+		o->names = names_of(f, rec);
+		o->synthetic = intern(&f->texts, rec->text[TEXT_NAME]);
+	}
+	if (o->asked == ASKED_UNKNOWN)
+		o->asked = has_asked(f, o, rec->number[NUMBER_PID]);
 	if (!o->protocol)
 		o->protocol = intern(&f->texts, rec->text[TEXT_PROTOCOL]);
 }
 
 /* --- records --- */
-
-struct asked_key {
-	uint64_t pid;
-	uint32_t run, name;
-};
-
-static bool has_asked(struct talks *f, uint32_t run, const struct entry *rec,
-		      struct text name)
-{
-	struct asked_key key = { rec->number[NUMBER_PID], run,
-				 table_find(&f->texts, name.s, name.len) };
-
-	return key.name && table_find(&f->asked, &key, sizeof(key));
-}
-
-/* Its process is known, and has asked for none of the target's names: then it may well have
- * had nothing but the address. */
-static bool goes_by_address(struct talks *f, uint32_t run, const struct entry *rec)
-{
-	size_t n = rec->list[LIST_NAMES].count;
-
-	if (rec->number[NUMBER_PID] <= 0 || !n)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		if (has_asked(f, run, rec, rec->list[LIST_NAMES].items[i]))
-			return false;
-	}
-	return true;
-}
 
 static void add_query(struct talks *f, uint32_t run, const struct entry *rec)
 {
@@ -395,48 +447,22 @@ static void add_query(struct talks *f, uint32_t run, const struct entry *rec)
 		table_add(&f->asked, &key, sizeof(key));
 }
 
-/* Each of a target's names, or none. */
-static void reach(struct talks *f, uint32_t run, const struct entry *rec)
-{
-	bool by_address = goes_by_address(f, run, rec);
-	size_t n = rec->list[LIST_NAMES].count;
-
-	for (size_t i = 0; i < MAX(n, (size_t)1); i++) {
-		struct text name = n ? rec->list[LIST_NAMES].items[i] :
-				       rec->text[TEXT_NAME];
-		uint32_t key[3] = { intern(&f->texts, name), target_of(f, rec),
-				    intern(&f->texts, rec->text[TEXT_PROTOCOL]) };
-		struct talks_reach *r = table_row(&f->reaches, table_add(&f->reaches, key,
-									 sizeof(key)));
-
-		r->name = key[0];
-		r->target = key[1];
-		r->protocol = key[2];
-		r->by_address |= by_address;
-		r->flows++;
-	}
-}
-
 static void add_begin(struct talks *f, uint32_t run, const struct entry *rec)
 {
-	struct talks_open *o;
+	struct talks_open alone = { .run = run, .start_ms = time_of(rec) }, *o;
+	struct talks_kept flow;
 
 	activity_at(&f->activity, time_of(rec))->flows++;
-	reach(f, run, rec);
 	if (entry_has(rec, NUMBER_FLOW_ID)) {
 		o = open_flow(f, run, rec);
 		if (o)
 			learn_open(f, o, rec);
 		return;
 	}
-	end_flow(f, &(struct talks_kept){
-			    .run = run,
-			    .process = process_of(f, rec),
-			    .name = name_of(f, rec),
-			    .target = target_of(f, rec),
-			    .protocol = intern(&f->texts, rec->text[TEXT_PROTOCOL]),
-			    .start_ms = time_of(rec),
-		    });
+	learn_open(f, &alone, rec);
+	flow = from_open(&alone);
+	reach(f, &alone, &flow, false, 0);
+	end_flow(f, &flow);
 }
 
 static void add_result(struct talks *f, uint32_t run, const struct entry *rec)
@@ -455,31 +481,37 @@ static void add_result(struct talks *f, uint32_t run, const struct entry *rec)
 	o->error = intern(&f->texts, rec->text[TEXT_ERROR]);
 }
 
+/* One that is empty is one, too. */
+static uint32_t seen_name(struct talks *f, const struct entry *rec)
+{
+	struct text seen = rec->text[TEXT_SEEN_NAME];
+
+	return seen.s ? table_add(&f->texts, seen.s, seen.len) : 0;
+}
+
 static void add_end(struct talks *f, uint32_t run, const struct entry *rec)
 {
-	struct talks_open alone = { .start_ms = 0 }, *o;
+	struct talks_open open = { .run = run, .id = rec->number[NUMBER_FLOW_ID] }, *o;
 	struct talks_kept flow;
 
 	if (!entry_has(rec, NUMBER_FLOW_ID))
 		return;
-	o = find_open(f, run, rec->number[NUMBER_FLOW_ID]);
-	if (!o->taken) {
-		alone.run = run;
-		alone.id = rec->number[NUMBER_FLOW_ID];
-		alone.start_ms = time_of(rec) -
-				 MIN(MAX(rec->number[NUMBER_DURATION_MS], 0),
-				     (int64_t)time_of(rec));
-	}
-	learn_open(f, o->taken ? o : &alone, rec);
-	flow = from_open(o->taken ? o : &alone);
-	if (o->taken)
+	o = find_open(f, run, open.id);
+	open.start_ms = time_of(rec) - MIN(MAX(rec->number[NUMBER_DURATION_MS], 0),
+					   (int64_t)time_of(rec));
+	if (o->taken) {
+		open = *o;
 		remove_open(f, o);
+	}
+	learn_open(f, &open, rec);
+	flow = from_open(&open);
 	if (flow.state == FLOW_IS_OPEN)
 		flow.state = FLOW_IS_OK;
 	flow.duration_ms = MAX(rec->number[NUMBER_DURATION_MS], 0);
 	flow.up = MAX(rec->number[NUMBER_BYTES_UP], 0);
 	flow.down = MAX(rec->number[NUMBER_BYTES_DOWN], 0);
 	flow.reason = intern(&f->texts, rec->text[TEXT_CLOSE_REASON]);
+	reach(f, &open, &flow, rec->flag[FLAG_SNIFFED], seen_name(f, rec));
 	end_flow(f, &flow);
 	activity_at(&f->activity, time_of(rec))->up += flow.up;
 	activity_at(&f->activity, time_of(rec))->down += flow.down;

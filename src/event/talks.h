@@ -12,6 +12,7 @@
 #include "event/table.h"
 
 #define TALKS_OPEN_MAX 100000
+#define TALKS_NAMES_MAX 32  /* of one target: the newest */
 #define TALKS_KEPT_MAX 1500 /* of the timeline: those that moved most */
 
 struct talks_process {
@@ -29,12 +30,23 @@ struct talks_link {
 	uint64_t first_ms, last_ms;
 };
 
-/* All the names of a target, not just the last, with protocol and port. */
+/* Did the process that opened a flow know one of its target's names? */
+enum talks_asked {
+	ASKED_UNKNOWN, /* nobody knows which process it was */
+	ASKED_NONE, /* it had asked for none of them: it may have had nothing but the address */
+	ASKED_ONE,
+};
+
+/* What flows have in common for the question what would have allowed them. */
 struct talks_reach {
 	struct row row; /* the numbers */
-	uint32_t name, target, protocol;
-	bool by_address; /* by a process, too, that had asked for none of its names */
-	uint64_t flows;
+	uint32_t names; /* all that were known when it began, in `name_sets`; 0: none */
+	uint32_t synthetic; /* the name that the address only stood for, or 0 */
+	uint32_t process, target, protocol;
+	enum talks_asked asked;
+	bool sniffed;  /* it was to show a name ... */
+	uint32_t seen; /* ... which is this; 0: none */
+	uint64_t flows, up, down;
 };
 
 struct talks_refusal {
@@ -60,7 +72,8 @@ struct talks_kept {
 struct talks {
 	struct table texts; /* names, protocols, errors, rules: what rows point to */
 	struct table targets, processes, pids;
-	struct table asked; /* which process has asked for which name */
+	struct table asked;	/* which process has asked for which name */
+	struct table name_sets; /* keys are numbers of `texts` */
 	struct table links, reaches, refusals;
 	struct talks_open *open; /* hash of those without an end */
 	uint32_t open_count;
@@ -81,6 +94,10 @@ void talks_left_out(const struct talks *f,
 
 /* The command's name, or the last part of its path; "" of 0. */
 struct text talks_process_name(const struct talks *f, uint32_t process);
+
+/* The names of a set; returns their number. */
+size_t talks_names(const struct talks *f, uint32_t set,
+		   struct text out[static TALKS_NAMES_MAX]);
 
 /* The text of a number in `texts`; "" of 0. */
 struct text talks_text(const struct talks *f, uint32_t i);

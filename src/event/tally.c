@@ -7,6 +7,7 @@
 #include "event/talks.h"
 
 #define COMMAND_MAX 512
+#define RCODE_SERVFAIL 2 /* nobody has answered */
 
 static const char *const count_names[] = {
 	[COUNT_PROTOCOLS] = "protocols",
@@ -234,14 +235,15 @@ static void add_answer(struct tally *t, const struct entry *rec)
 	struct tally_answer *answer;
 	struct tally_name *name;
 	uint32_t key[3] = { t->run };
+	bool empty = text_is(rec->text[TEXT_MODE], "synthetic_empty");
 
 	if (!qname.s)
 		return;
 	key[1] = table_add(&t->names, qname.s, qname.len);
 	name = table_row(&t->names, key[1]);
 	name->answers++;
-	name->found += !text_is(rec->text[TEXT_MODE], "synthetic_empty") &&
-		       !rec->number[NUMBER_RCODE];
+	name->found += !empty && !rec->number[NUMBER_RCODE];
+	name->passed += !empty || rec->number[NUMBER_RCODE] == RCODE_SERVFAIL;
 	for (size_t i = 0; i < rec->list[LIST_ANSWER_IPS].count; i++) {
 		struct text ip = rec->list[LIST_ANSWER_IPS].items[i];
 

@@ -35,7 +35,8 @@ struct tally_count {
 struct tally_name {
 	struct row row;
 	uint64_t queries, answers;
-	uint64_t found; /* answers that told something */
+	uint64_t found;	 /* answers that told something */
+	uint64_t passed; /* questions that were not refused by us, by their answers */
 };
 
 /* Of TCP; flow_end of all protocols. */

@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "flow/dns.h"
 #include "flow/marks.h"
@@ -62,6 +63,7 @@ struct flow {
 	enum route route;
 	struct who_ask who;
 	bool sniffs;
+	char *seen_name; /* that it has shown, or NULL */
 	struct attempt *attempt;
 	struct dialer *dialer;
 	struct dial *dial;
@@ -117,7 +119,9 @@ static void flow_close(struct flow *f, enum close_reason reason, int err)
 						   .duration_ms = uv_now(t->deps.loop) -
 								  f->start_ms,
 						   .reason = reason,
-						   .err = err } });
+						   .err = err,
+						   .sniffed = f->sniffs,
+						   .seen_name = f->seen_name } });
 	} else if (f->dial) {
 		f->dialer->ops->cancel(f->dial);
 	}
@@ -128,6 +132,7 @@ static void flow_close(struct flow *f, enum close_reason reason, int err)
 	stop_sniffing(f);
 	list_del(&f->node);
 	t->count--;
+	free(f->seen_name);
 	free(f);
 	if (t->draining)
 		drain_check(t);
@@ -153,6 +158,7 @@ static bool sniffed(struct flow *f, const char *name)
 	stop_sniffing(f);
 	q.target.sniffed = true;
 	q.target.seen_name = name;
+	f->seen_name = name ? strdup(name) : NULL;
 	if (!guard_admits(f->table->deps.guard, &f->child, f->id, &q)) {
 		flow_close(f, CLOSE_POLICY, ECONNREFUSED);
 		return false;

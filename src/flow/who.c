@@ -15,7 +15,7 @@
  * up. When that is spent nobody waits any more, and the next batch goes out when there is
  * something to spend again; what was closed by then stays unknown. So thousands of connections
  * a second are as fast as ever, most of them still with their process, as one look at a process
- * finds all its sockets.
+ * finds all its sockets. Only --learn pays whatever it costs: its rules depend on it.
  *
  * Rejected: /proc/net/tcp (milliseconds, it walks the hash table), dumps by state (the same), a
  * seccomp notifier on connect(2) (stops each of them, and knows no 4-tuple).
@@ -124,7 +124,8 @@ static void save_up(struct who *w)
 	uint64_t now = uv_hrtime();
 
 	w->saved_ns += (now - w->saved_at_ns) * SHARE_PERCENT / 100;
-	w->saved_ns = MIN(w->saved_ns, SAVED_MAX_NS);
+	if (w->saved_ns > SAVED_MAX_NS || w->deps.at_any_cost)
+		w->saved_ns = SAVED_MAX_NS;
 	w->saved_at_ns = now;
 }
 

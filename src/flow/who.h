@@ -33,6 +33,7 @@ struct who_deps {
 	 * is under way: its answers go to who_answer(). */
 	int (*send)(void *ctx, const struct owner_question *list, size_t count);
 	void *ctx;
+	bool at_any_cost; /* else within a share of the processor */
 };
 
 /* NULL without memory. All functions below do nothing for a NULL who. */

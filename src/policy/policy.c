@@ -371,17 +371,28 @@ static bool shows_allowed_name(const struct policy *p, const struct target *t,
 	return false;
 }
 
+/* Where every client shows a name. */
+static bool is_web(const struct target *t)
+{
+	return t->to.port == PORT_HTTPS || t->to.port == PORT_HTTP;
+}
+
+bool policy_name_is_enough(const struct target *t, const char *name)
+{
+	if (t->protocol != IPPROTO_TCP || !t->sniffed)
+		return true;
+	return t->seen_name ? domain_eq(t->seen_name, name) : !is_web(t);
+}
+
 /* What only a domain rule allows must show a name. */
 static void check_shown(const struct policy *p, const struct target *t,
 			const struct traffic *traffic, struct verdict *v)
 {
-	bool web = t->to.port == PORT_HTTPS || t->to.port == PORT_HTTP;
-
 	if (t->protocol == IPPROTO_UDP && t->to.port == PORT_HTTPS && !p->allow_quic)
 		refuse(v, REASON_QUIC);
 	if (t->protocol != IPPROTO_TCP || !t->sniffed)
 		return;
-	if (!t->seen_name && web)
+	if (!t->seen_name && is_web(t))
 		refuse(v, REASON_NAME_MISSING);
 	else if (t->seen_name && !shows_allowed_name(p, t, traffic))
 		refuse(v, REASON_NAME_MISMATCH);
@@ -497,7 +508,7 @@ static bool wants_name(const struct policy *p, const struct target *t,
 {
 	if (t->protocol != IPPROTO_TCP || t->sniffed)
 		return false;
-	if (v->by_name)
+	if (v->by_name || (p->learns && policy_next_own_name(t, &(size_t){ 0 })))
 		return true;
 	return p->sets && p->sets->has_deny_domains &&
 	       !(p->default_deny && v->list == POLICY_ALLOW_CIDR);

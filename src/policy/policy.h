@@ -64,6 +64,9 @@ struct policy {
 	bool own_resolvers;   /* whichever server is asked, ours answer */
 	bool allow_dns;	      /* default_deny leaves DNS questions alone */
 	bool allow_quic;      /* UDP port 443 may rest on a domain rule */
+	/* What could rest on a domain rule is asked for the name it shows, whatever the rules
+	 * are: it is to be known what a rule would have met. */
+	bool learns;
 
 	struct policy_sets *sets; /* by policy_compile(), or NULL: no rules */
 	struct addr *host;	  /* by policy_set_host_addresses() */
@@ -125,6 +128,10 @@ enum answer_class {
 /* An IPv4 address inside counts too. *why is what a refusal of it is called. */
 enum answer_class policy_classify_answer(const struct policy *policy,
 					 const struct addr *a, enum reason *why);
+
+/* A domain rule for `name`, one of the target's own names, would be enough for it: by what it
+ * has shown, if that was looked at. */
+bool policy_name_is_enough(const struct target *target, const char *name);
 
 /* There are rules about names: they have to be known. */
 bool policy_has_domains(const struct policy *policy);

@@ -46,8 +46,8 @@ static char *learn(const char *lines, const struct learned_run *run)
 #define NAMES                                                                           \
 	"\n# Names, at the ports that were used. Port 53 stands for being asked for.\n" \
 	"allow_domains_exact = [\n"
-#define ADDRESSES                                        \
-	"\n# Addresses that were used without a name.\n" \
+#define ADDRESSES                                                          \
+	"\n# Addresses that were used without a name, or may have been.\n" \
 	"allow_cidrs = [\n"
 
 static int no_entry(void *ctx, const char *key, const struct toml_value *v,
@@ -95,6 +95,10 @@ static void assert_learned(const char *lines, const char *expected)
 #define END(id, up, down)                                                              \
 	"{\"event\":\"flow_end\",\"run_id\":\"r\",\"flow_id\":" id ",\"bytes_up\":" up \
 	",\"bytes_down\":" down "}\n"
+/* With "null": none. */
+#define SHOWN(id, name)                                            \
+	"{\"event\":\"flow_end\",\"run_id\":\"r\",\"flow_id\":" id \
+	",\"bytes_up\":1,\"bytes_down\":2,\"sniffed\":true,\"seen_name\":" name "}\n"
 #define ANSWER(name, more)                                                               \
 	"{\"event\":\"dns_answer\",\"mode\":\"relayed\",\"qname\":\"" name "\"" more "}" \
 	"\n"
@@ -132,11 +136,100 @@ static void names_are_allowed_at_their_ports(void **state)
 static void all_names_of_an_address_are_allowed(void **state)
 {
 	(void)state;
-	assert_learned(ATTEMPT("1", "192.0.2.1:443", "\"b.test\",\"a.test\"", "")
-			       END("1", "1", "2"),
+	assert_learned(ASKED_BY("5", "a.test")
+			       ATTEMPT("1", "192.0.2.1:22", "\"b.test\",\"a.test\"", CURL)
+				       END("1", "1", "2"),
+		       HEAD NAMES
+		       "    \"a.test:22\", # curl: 1 flow, 2 B received, 1 B sent\n"
+		       "    \"b.test:22\", # curl: 1 flow, 2 B received, 1 B sent\n]\n");
+}
+
+/* ... unless the flow has. */
+static void only_the_name_that_was_shown_is_allowed(void **state)
+{
+	(void)state;
+	assert_learned(ATTEMPT("1", "192.0.2.1:443", "\"b.test\",\"A.test\"",
+			       "") SHOWN("1", "\"a.test\"")
+			       ATTEMPT("2", "192.0.2.1:8443", "\"b.test\",\"a.test\"", "")
+				       SHOWN("2", "\"b.test\""),
 		       HEAD NAMES
 		       "    \"a.test:443\", # 1 flow, 2 B received, 1 B sent\n"
-		       "    \"b.test:443\", # 1 flow, 2 B received, 1 B sent\n]\n");
+		       "    \"b.test:8443\", # 1 flow, 2 B received, 1 B sent\n]\n");
+}
+
+/* What rests on a name must show it, at these ports; elsewhere it must show no other one. */
+static void who_shows_none_of_its_names_goes_by_address(void **state)
+{
+	(void)state;
+	assert_learned(
+		ASKED_BY("5", "a.test") ATTEMPT("1", "192.0.2.1:443", "\"a.test\"", CURL)
+			SHOWN("1", "null") ATTEMPT("2", "192.0.2.2:80", "\"a.test\"",
+						   CURL) SHOWN("2", "\"b.test\"")
+				ATTEMPT("3", "192.0.2.3:22", "\"a.test\"",
+					CURL) SHOWN("3", "\"b.test\"")
+					ATTEMPT("4", "192.0.2.4:22", "\"a.test\"", CURL)
+						SHOWN("4", "\"\"") ATTEMPT("5",
+									   "192.0.2."
+									   "5:22",
+									   "\"a."
+									   "test\"",
+									   CURL)
+							SHOWN("5", "null"),
+		HEAD NAMES
+		"    \"a.test:22\", # curl: 1 flow, 2 B received, 1 B sent\n]\n" ADDRESSES
+		"    \"tcp://192.0.2.1:443\", # curl: 1 flow, 2 B received, 1 B sent; it "
+		"was a.test\n"
+		"    \"tcp://192.0.2.2:80\", # curl: 1 flow, 2 B received, 1 B sent; it "
+		"was a.test\n"
+		"    \"tcp://192.0.2.3:22\", # curl: 1 flow, 2 B received, 1 B sent; it "
+		"was a.test\n"
+		"    \"tcp://192.0.2.4:22\", # curl: 1 flow, 2 B received, 1 B sent; it "
+		"was a.test\n"
+		"]\n");
+}
+
+/* Nothing proves that it went by the name. */
+static void nobody_knows_whether_it_went_by_the_name(void **state)
+{
+	(void)state;
+	assert_learned(
+		ASKED_BY("5", "a.test") ATTEMPT("1", "192.0.2.1:22", "\"a.test\"", "")
+			END("1", "1", "2"),
+		HEAD NAMES
+		"    \"a.test:22\", # 1 flow, 2 B received, 1 B sent\n]\n" ADDRESSES
+		"    \"tcp://192.0.2.1:22\", # 1 flow, 2 B received, 1 B sent; it was "
+		"a.test\n]\n");
+}
+
+/* A name that came later says nothing about how the flow began. */
+static void names_count_that_were_known_at_the_start(void **state)
+{
+	(void)state;
+	assert_learned(ATTEMPT("1", "192.0.2.1:22", "", CURL) ASKED_BY(
+			       "5", "a.test") "{\"event\":\"flow_end\",\"run_id\":\"r\","
+					      "\"flow_id\":1,\"pid\":5,"
+					      "\"names\":[\"a.test\"],\"bytes_up\":1,"
+					      "\"bytes_down\":2}\n",
+		       HEAD NAMES
+		       "    \"a.test:53\", # not found\n]\n" ADDRESSES
+		       "    \"tcp://192.0.2.1:22\", # curl: 1 flow, 2 B received, 1 B "
+		       "sent\n]\n");
+}
+
+#define BEHIND_A_PROXY(id, name)                                                 \
+	"{\"event\":\"connect_attempt\",\"protocol\":\"tcp\",\"run_id\":\"r\","  \
+	"\"flow_id\":" id ",\"remote_addr\":\"198.18.0.1:443\",\"name\":\"" name \
+	"\",\"names\":[]}\n"
+
+/* The address is none, and of no use to anybody. */
+static void what_stands_for_a_name_is_no_address(void **state)
+{
+	(void)state;
+	assert_learned(BEHIND_A_PROXY("1", "a.test") SHOWN("1", "\"a.test\""), HEAD NAMES
+		       "    \"a.test:443\", # 1 flow, 2 B received, 1 B sent\n]\n");
+	assert_learned(BEHIND_A_PROXY("1", "a.test") SHOWN("1", "null"), HEAD
+		       "\n# It has also reached a name behind a proxy without showing "
+		       "it, which no rule allows.\n");
 }
 
 static void without_a_name_the_address_is(void **state)
@@ -160,34 +253,52 @@ static void icmp_is_allowed_by_address(void **state)
 {
 	(void)state;
 	assert_learned(
-		START("1", "icmpv4", "192.0.2.1", "\"a.test\"") END("1", "56", "56")
-			START("2", "icmpv6", "2001:db8::1", "") END("2", "56", "56"),
+		ASKED_BY("5", "a.test")
+			START("1", "icmpv4", "192.0.2.1",
+			      "\"a.test\"") "{\"event\":\"flow_end\",\"run_id\":\"r\","
+					    "\"flow_id\":1" CURL
+					    "}\n" START("2", "icmpv6", "2001:db8::1", "")
+						    END("2", "56", "56"),
 		HEAD NAMES
 		"    \"a.test:53\", # only looked up\n]\n" ADDRESSES
-		"    \"icmp://192.0.2.1\", # 1 flow, 56 B received, 56 B sent; it "
+		"    \"icmp://192.0.2.1\", # curl: 1 flow, 0 B received, 0 B sent; it "
 		"was a.test\n"
 		"    \"icmp://2001:db8::1\", # 1 flow, 56 B received, 56 B sent\n]\n");
 }
 
-static void names_that_were_found_may_be_asked_for(void **state)
+#define REFUSED ",\"mode\":\"synthetic_empty\""
+
+/* Also what doesn't exist: being refused is another answer. */
+static void names_that_were_asked_for_may_be_again(void **state)
 {
 	(void)state;
-	assert_learned(ANSWER("mx.test", ",\"rcode\":0")
-			       ANSWER("none.test", ",\"rcode\":3") ANSWER("used.test", "")
-				       ATTEMPT("1", "192.0.2.1:25", "\"used.test\"", "")
-					       END("1", "0", "0"),
-		       HEAD NAMES
-		       "    \"mx.test:53\", # only looked up\n"
-		       "    \"used.test:25\", # 1 flow, 0 B received, 0 B sent\n]\n");
+	assert_learned(
+		ANSWER("mx.test", ",\"rcode\":0") ANSWER("none.test", ",\"rcode\":3")
+			ANSWER("refused.test", ",\"rcode\":0" REFUSED)
+				ANSWER("silent.test",
+				       ",\"rcode\":2" REFUSED) ASKED_BY("5", "used.test")
+					ASKED_BY("6", "end.test") ANSWER("used.test", "")
+						ATTEMPT("1", "192.0.2.1:25",
+							"\"used.test\"", CURL)
+							END("1", "0", "0"),
+		HEAD NAMES
+		"    \"end.test:53\", # not found\n"
+		"    \"mx.test:53\", # only looked up\n"
+		"    \"none.test:53\", # not found\n"
+		"    \"silent.test:53\", # not found\n"
+		"    \"used.test:25\", # curl: 1 flow, 0 B received, 0 B sent\n]\n");
 }
 
 static void quic_to_names_is_told(void **state)
 {
 	(void)state;
 	assert_learned(
-		START("1", "udp", "192.0.2.1:443", "\"a.test\"") END("1", "9", "9"),
+		ASKED_BY("5", "a.test")
+			START("1", "udp", "192.0.2.1:443",
+			      "\"a.test\"") "{\"event\":\"flow_end\",\"run_id\":\"r\","
+					    "\"flow_id\":1" CURL "}\n",
 		HEAD NAMES
-		"    \"a.test:443\", # 1 flow, 9 B received, 9 B sent\n]\n"
+		"    \"a.test:443\", # curl: 1 flow, 0 B received, 0 B sent\n]\n"
 		"\n# QUIC (UDP port 443) to these names; it shows none that could be "
 		"compared.\nallow_quic = true\n");
 }
@@ -293,9 +404,14 @@ int main(void)
 		cmocka_unit_test(nothing_is_allowed_that_was_not_used),
 		cmocka_unit_test(names_are_allowed_at_their_ports),
 		cmocka_unit_test(all_names_of_an_address_are_allowed),
+		cmocka_unit_test(only_the_name_that_was_shown_is_allowed),
+		cmocka_unit_test(who_shows_none_of_its_names_goes_by_address),
+		cmocka_unit_test(nobody_knows_whether_it_went_by_the_name),
+		cmocka_unit_test(names_count_that_were_known_at_the_start),
+		cmocka_unit_test(what_stands_for_a_name_is_no_address),
 		cmocka_unit_test(without_a_name_the_address_is),
 		cmocka_unit_test(icmp_is_allowed_by_address),
-		cmocka_unit_test(names_that_were_found_may_be_asked_for),
+		cmocka_unit_test(names_that_were_asked_for_may_be_again),
 		cmocka_unit_test(quic_to_names_is_told),
 		cmocka_unit_test(names_that_no_rule_can_bear),
 		cmocka_unit_test(whoever_has_not_asked_may_go_by_the_address),

@@ -81,6 +81,17 @@ static int end(void **state)
 	return 0;
 }
 
+/* Everything passes, and what it would have rested on is to be known. */
+static int setup_learn(void **state)
+{
+	setup(state);
+	t.guard.names = names_new(16, 1);
+	assert_non_null(t.guard.names);
+	t.policy.learns = true;
+	learn("www.allow.test");
+	return 0;
+}
+
 static void say(const char *text)
 {
 	assert_int_equal(data_from(&t.near, text), strlen(text));
@@ -398,7 +409,70 @@ static void other_names_pass(void **state)
 	assert_arrived(OTHER);
 }
 
+static void assert_seen(const char *name)
+{
+	t.near.ch.up->on_closed(t.near.ch.ctx, ECONNRESET);
+	assert_int_equal(t.last.kind, EVENT_FLOW_END);
+	assert_true(t.last.flow_end.sniffed);
+	assert_string_equal(t.seen_name, name);
+}
+
+static void what_was_shown_is_told(void **state)
+{
+	(void)state;
+	open_flow();
+	say(GET);
+	assert_arrived(GET);
+	assert_seen("www.allow.test");
+}
+
+static void learning_lets_any_name_pass(void **state)
+{
+	(void)state;
+	open_flow();
+	say(OTHER);
+	assert_arrived(OTHER);
+	assert_seen("other.test");
+}
+
+static void learning_tells_names_that_are_unclear(void **state)
+{
+	(void)state;
+	open_flow();
+	say("GET / HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\n\r\n");
+	assert_seen("");
+}
+
+static void learning_tells_that_none_was_shown(void **state)
+{
+	(void)state;
+	open_flow();
+	say("SSH-2.0-x\r\n");
+	assert_arrived("SSH-2.0-x\r\n");
+	assert_seen("(null)");
+}
+
+static void learning_tells_an_end_before_the_name(void **state)
+{
+	(void)state;
+	open_flow();
+	assert_seen("(null)");
+}
+
+/* Nothing but its address could allow it. */
+static void learning_lets_be_what_has_no_name(void **state)
+{
+	(void)state;
+	assert_true(addr_parse("203.0.113.6", &t.attempt.remote.addr));
+	open_flow();
+	say("SSH");
+	assert_arrived("SSH");
+	t.near.ch.up->on_closed(t.near.ch.ctx, ECONNRESET);
+	assert_false(t.last.flow_end.sniffed);
+}
+
 #define ALLOW(f) cmocka_unit_test_setup_teardown(f, setup_allow, end)
+#define LEARN(f) cmocka_unit_test_setup_teardown(f, setup_learn, end)
 #define DENY(f) cmocka_unit_test_setup_teardown(f, setup_deny, end)
 
 int main(void)
@@ -426,6 +500,12 @@ int main(void)
 		ALLOW(one_too_many_is_not_waited_for),
 		ALLOW(audit_tells_and_lets_pass),
 		ALLOW(audit_keeps_what_is_never_let_out),
+		ALLOW(what_was_shown_is_told),
+		LEARN(learning_lets_any_name_pass),
+		LEARN(learning_tells_names_that_are_unclear),
+		LEARN(learning_tells_that_none_was_shown),
+		LEARN(learning_tells_an_end_before_the_name),
+		LEARN(learning_lets_be_what_has_no_name),
 		DENY(a_denied_name_is_refused_when_shown),
 		DENY(a_known_denied_name_is_refused_at_once),
 		DENY(an_ambiguous_name_could_be_denied),

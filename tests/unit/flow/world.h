@@ -46,7 +46,8 @@ static struct {
 	enum event_kind kinds[16];
 	int kind_count;
 	struct event last;
-	const char *why; /* of the last connect_result */
+	char seen_name[64]; /* of the last flow_end */
+	const char *why;    /* of the last connect_result */
 	enum reason reason;
 } t;
 
@@ -166,6 +167,9 @@ static void on_event(struct event_sink *sink, const struct event *ev)
 		t.why = ev->connect_result.error;
 	if (ev->kind == EVENT_POLICY_VIOLATION)
 		t.reason = ev->policy_violation.verdict->reason;
+	if (ev->kind == EVENT_FLOW_END)
+		snprintf(t.seen_name, sizeof(t.seen_name), "%s",
+			 ev->flow_end.seen_name ? ev->flow_end.seen_name : "(null)");
 }
 
 /* A state that isn't NULL: there is a proxy. */

@@ -311,6 +311,57 @@ static void who_is_sniffed(void **state)
 	world_free(&w);
 }
 
+/* Whatever the rules are, what a domain rule would ask is asked. */
+static void learning_sniffs_what_has_a_name(void **state)
+{
+	struct target by_proxy = world_target("tcp 198.18.0.1 443");
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	by_proxy.name_only = true;
+	by_proxy.name = "allow.test";
+	assert_false(sniffs(&w, flow_to("tcp 8.8.8.8 443")));
+	w.policy.learns = true;
+	assert_true(sniffs(&w, flow_to("tcp 8.8.8.8 443")));
+	assert_true(sniffs(&w, flow_to("tcp 8.8.8.8 22")));
+	assert_false(sniffs(&w, flow_to("udp 8.8.8.8 443")));
+	assert_false(sniffs(&w, world_target("tcp 9.9.9.9 443")));
+	w.policy.proxy = true;
+	assert_true(sniffs(&w, by_proxy));
+	world_free(&w);
+}
+
+/* It says of each what the policy decides under a rule for that name. */
+static void a_name_is_enough_where_its_rule_would_be(void **state)
+{
+	static const char *const flows[] = { "tcp 8.8.8.8 443", "tcp 8.8.8.8 80",
+					     "tcp 8.8.8.8 22", "udp 8.8.8.8 443",
+					     "udp 8.8.8.8 22" };
+	static const char *const shown[] = {
+		NULL, "", "www.allow.test", "WWW.Allow.Test", "else.test", "deny.test"
+	};
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	w.policy.default_deny = w.policy.allow_quic = true;
+	world_rule(&w, POLICY_ALLOW_DOMAIN_EXACT, "www.allow.test");
+	world_compile(&w);
+	for (size_t i = 0; i < ARRAY_SIZE(flows); i++) {
+		struct target t = flow_to(flows[i]);
+
+		assert_true(policy_name_is_enough(&t, "www.allow.test"));
+		t.sniffed = true;
+		for (size_t k = 0; k < ARRAY_SIZE(shown); k++) {
+			t.seen_name = shown[k];
+			assert_int_equal(policy_name_is_enough(&t, "www.allow.test"),
+					 policy_decide(&w.policy, &t).allow);
+		}
+	}
+	world_free(&w);
+}
+
 static void quic_shows_no_name(void **state)
 {
 	struct target t = flow_to("udp 8.8.8.8 443");
@@ -402,6 +453,8 @@ int main(void)
 		cmocka_unit_test(shown_names_must_allow),
 		cmocka_unit_test(a_synthetic_address_has_one_name),
 		cmocka_unit_test(who_is_sniffed),
+		cmocka_unit_test(learning_sniffs_what_has_a_name),
+		cmocka_unit_test(a_name_is_enough_where_its_rule_would_be),
 		cmocka_unit_test(quic_shows_no_name),
 		cmocka_unit_test(resolvers_of_others),
 	};
