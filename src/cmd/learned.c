@@ -395,7 +395,15 @@ static int put_lines(FILE *out, const struct learning *l, const char *key,
 	return 0;
 }
 
-static void put_head(FILE *out, const struct learned_run *run)
+static bool is_incomplete(const struct learning *l)
+{
+	const struct talks *t = l->talks;
+
+	return l->tally->names.left_out || t->texts.left_out || t->targets.left_out ||
+	       t->name_sets.left_out || t->reaches.left_out;
+}
+
+static void put_head(FILE *out, const struct learning *l, const struct learned_run *run)
 {
 	fprintf(out, "# Learned by childflow %s from a run of:", run->version);
 	for (size_t i = 0; run->command && run->command[i]; i++) {
@@ -406,6 +414,9 @@ static void put_head(FILE *out, const struct learned_run *run)
 	if (run->lost_records)
 		fprintf(out, "# Incomplete: %llu events could not be recorded.\n",
 			(unsigned long long)run->lost_records);
+	if (is_incomplete(l))
+		fprintf(out, "# Incomplete: there were more than %d names or targets.\n",
+			TABLE_KEYS_MAX);
 	fputs("#\n# What it has reached is allowed, and nothing else:\n"
 	      "default_policy = \"deny\"\n",
 	      out);
@@ -413,7 +424,7 @@ static void put_head(FILE *out, const struct learned_run *run)
 
 static int put_profile(FILE *out, const struct learning *l, const struct learned_run *run)
 {
-	put_head(out, run);
+	put_head(out, l, run);
 	if (table_count(&l->names) > 1) {
 		fputs("\n# Names, at the ports that were used. Port 53 stands for being "
 		      "asked "

@@ -285,6 +285,10 @@ static int start(struct run *run, int *exit_code, struct error *err)
 		supervisor_keep(s, run->record.file.fd);
 		s->file_size_signal = &run->record.file_size_signal;
 	}
+	if (run->learn.path) {
+		s->meanwhile = learn_meanwhile;
+		s->meanwhile_ctx = &run->learn;
+	}
 	run->engine.capture = run->packets.capture;
 	s->engine_main = engine_main;
 	s->engine_ctx = &run->engine;
@@ -293,7 +297,7 @@ static int start(struct run *run, int *exit_code, struct error *err)
 
 int run_command(const struct config *cfg, int *exit_code, struct error *err)
 {
-	struct run run = { .cfg = cfg, .learn.fd = -1 };
+	struct run run = { .cfg = cfg, .learn = { .fd = -1, .log = -1 } };
 	int ret;
 
 	*exit_code = SUPERVISOR_EXIT_FAILED;
@@ -315,7 +319,7 @@ int run_command(const struct config *cfg, int *exit_code, struct error *err)
 	record_end(&run.record, *exit_code);
 	if (ret == 0 && cfg->summary)
 		summary_print(cfg, &run.record, *exit_code);
-	if (ret == 0 && learn_finish(&run.learn, cfg, &run.record, *exit_code, err) < 0) {
+	if (ret == 0 && learn_finish(&run.learn, cfg, *exit_code, err) < 0) {
 		*exit_code = SUPERVISOR_EXIT_FAILED;
 		ret = -1;
 	}

@@ -14,6 +14,8 @@ struct counters {
 	uint64_t lost_records; /* events that a sink could not write */
 	/* Of the flow log: its last line has no end; that it loses lines has been said. */
 	bool log_torn, log_warned;
+	/* Of one in memory, in bytes: its reader frees what it has taken. */
+	uint64_t log_written, log_taken;
 };
 
 /* Zeros, shared by all processes forked later; NULL with *err set. */

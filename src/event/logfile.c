@@ -8,6 +8,8 @@
  * written in part (a full disk, a limit, a pipe with little room) the next one begins behind a
  * line end, so that only one is spoilt; counters and that mark are in shared memory.
  *
+ * What is kept in memory is read while it grows, and bounded: too slow a reader misses lines.
+ *
  * Nobody waits for a reader. A pipe or terminal that was handed to us is opened anew through
  * /proc, for O_NONBLOCK on the caller's own description would be the caller's, too. Where that
  * fails, poll(2) is asked before each line, which is nearly as good.
@@ -102,11 +104,23 @@ int logfile_take(struct logfile *log, int given, struct counters *counters,
 
 int logfile_memory(struct logfile *log, struct counters *counters, struct error *err)
 {
-	*log = (struct logfile){ .kind = LOGFILE_PLAIN, .counters = counters };
+	*log = (struct logfile){ .kind = LOGFILE_MEMORY, .counters = counters };
 	log->fd = memfd_create("flow log", MFD_CLOEXEC);
 	if (log->fd < 0 || fcntl(log->fd, F_SETFL, O_APPEND) < 0)
 		return error_set(err, errno, "keep a flow log in memory");
 	return 0;
+}
+
+/* A hole, for the writers' places must stay. */
+void logfile_taken(struct logfile *log, uint64_t end)
+{
+	uint64_t taken = log->counters->log_taken;
+
+	if (log->kind != LOGFILE_MEMORY || end == taken)
+		return;
+	if (fallocate(log->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, taken,
+		      end - taken) == 0)
+		__atomic_store_n(&log->counters->log_taken, end, __ATOMIC_RELAXED);
 }
 
 void logfile_close(struct logfile *log)
@@ -125,6 +139,15 @@ void logfile_lost(struct logfile *log, int code)
 	c->log_warned = true;
 	log_warn("the flow log can't be written: %s; the run goes on",
 		 code ? strerror(code) : "there was room for a part of a line only");
+}
+
+static bool is_full(const struct logfile *log)
+{
+	const struct counters *c = log->counters;
+
+	return log->kind == LOGFILE_MEMORY &&
+	       c->log_written - __atomic_load_n(&c->log_taken, __ATOMIC_RELAXED) >=
+		       LOGFILE_MEMORY_MAX;
 }
 
 static ssize_t put(const struct logfile *log, struct iovec *iov, int n)
@@ -147,8 +170,12 @@ void logfile_line(struct logfile *log, const char *text, size_t len)
 	struct iovec iov[3] = { { (char *)"\n", mend },
 				{ (char *)text, len },
 				{ (char *)"\n", 1 } };
-	ssize_t n = put(log, iov, ARRAY_SIZE(iov));
+	ssize_t n;
 
+	if (is_full(log))
+		return logfile_lost(log, ENOSPC);
+	n = put(log, iov, ARRAY_SIZE(iov));
+	log->counters->log_written += MAX(n, 0);
 	if (n == (ssize_t)(mend + len + 1)) {
 		log->counters->log_torn = false;
 		return;

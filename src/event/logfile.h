@@ -5,10 +5,13 @@
 #include "base/error.h"
 #include "event/counters.h"
 
+#define LOGFILE_MEMORY_MAX (64u << 20)
+
 enum logfile_kind {
 	LOGFILE_PLAIN,	/* write(2) returns at once */
 	LOGFILE_SOCKET, /* so does send(2), when it is asked to */
 	LOGFILE_OTHER,	/* might wait: is asked before */
+	LOGFILE_MEMORY, /* a plain one of bounded size */
 };
 
 struct logfile {
@@ -24,8 +27,11 @@ int logfile_open(struct logfile *log, const char *path, struct counters *counter
 /* The same with a descriptor that we were started with, which stays as it is. */
 int logfile_take(struct logfile *log, int given, struct counters *counters,
 		 struct error *err);
-/* In memory, for those who read it back. */
+/* In memory, for those who read it back while it is written, and tell that by logfile_taken():
+ * what they leave there is at most LOGFILE_MEMORY_MAX. */
 int logfile_memory(struct logfile *log, struct counters *counters, struct error *err);
+/* The bytes before `end` have been read, and are needed no more; `end` never goes back. */
+void logfile_taken(struct logfile *log, uint64_t end);
 void logfile_close(struct logfile *log);
 
 /* Writes text and a line end. Never waits and never fails: what can't be written is counted. */

@@ -21,6 +21,7 @@ struct reader {
 	bool progress, told;
 	uint64_t started_ms, told_ms;
 	uint64_t done, size; /* bytes; size 0: not known */
+	size_t have;	     /* of a line without an end yet, in: */
 	char buf[READER_LINE_MAX + 1];
 };
 
@@ -124,10 +125,11 @@ static ssize_t add_lines(struct reader *r, const char *text, size_t len,
 	return at - text;
 }
 
-static void begin(struct reader *r, const char *name)
+void reader_begin(struct reader *r, const char *name)
 {
 	r->name = name;
 	r->line = 0;
+	r->have = 0;
 	r->done = 0;
 	r->size = 0;
 	r->started_ms = r->told_ms = now_ms();
@@ -139,40 +141,50 @@ int reader_lines(struct reader *r, const char *text, size_t len, const char *nam
 {
 	ssize_t used;
 
-	begin(r, name);
+	reader_begin(r, name);
 	used = add_lines(r, text, len, err);
 	if (used < 0)
 		return -1;
 	return (size_t)used < len ? add_line(r, text + used, len - used, err) : 0;
 }
 
-static int read_all(struct reader *r, int fd, struct error *err)
+int reader_some(struct reader *r, int fd, size_t max, struct error *err)
 {
-	size_t have = 0;
 	ssize_t n, used;
 
-	for (;;) {
-		n = read(fd, r->buf + have, sizeof(r->buf) - have);
-		if (n < 0 && errno == EINTR)
+	for (size_t done = 0; done < max; done += n) {
+		n = read(fd, r->buf + r->have, sizeof(r->buf) - r->have);
+		if (n < 0 && errno == EINTR) {
+			n = 0;
 			continue;
+		}
 		if (n < 0)
 			return error_set(err, errno, "read %s", r->name);
 		if (n == 0)
-			return have ? add_line(r, r->buf, have, err) : 0;
-		have += n;
+			return 0;
+		r->have += n;
 		r->done += n;
-		used = add_lines(r, r->buf, have, err);
+		used = add_lines(r, r->buf, r->have, err);
 		if (used < 0)
 			return -1;
-		have -= used;
-		memmove(r->buf, r->buf + used, have);
-		if (have == sizeof(r->buf))
+		r->have -= used;
+		memmove(r->buf, r->buf + used, r->have);
+		if (r->have == sizeof(r->buf))
 			return error_set(err, 0,
 					 "%s:%llu: the line is longer than %u bytes",
 					 r->name, (unsigned long long)r->line + 1,
 					 READER_LINE_MAX);
 		tell_progress(r);
 	}
+	return 1;
+}
+
+int reader_end(struct reader *r, struct error *err)
+{
+	size_t len = r->have;
+
+	r->have = 0;
+	return len ? add_line(r, r->buf, len, err) : 0;
 }
 
 int reader_fd(struct reader *r, int fd, const char *name, struct error *err)
@@ -180,10 +192,12 @@ int reader_fd(struct reader *r, int fd, const char *name, struct error *err)
 	struct stat st;
 	int ret;
 
-	begin(r, name);
+	reader_begin(r, name);
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		r->size = st.st_size;
-	ret = read_all(r, fd, err);
+	ret = reader_some(r, fd, SIZE_MAX, err);
+	if (ret == 0)
+		ret = reader_end(r, err);
 	end_progress(r);
 	return ret;
 }

@@ -20,6 +20,13 @@ void reader_only_run(struct reader *r, const char *run_id);
  * "NAME:LINE: why". 0 or -1. */
 int reader_file(struct reader *r, const char *path, struct error *err);
 int reader_fd(struct reader *r, int fd, const char *name, struct error *err);
+/* The same bit by bit, of a log that still grows: what follows is of `name`. */
+void reader_begin(struct reader *r, const char *name);
+/* Reads what there is, but no more than `max` bytes and a buffer; a line without an end is left
+ * for the next call. 1: there may be more; 0: there is none now; -1. */
+int reader_some(struct reader *r, int fd, size_t max, struct error *err);
+/* That was all of it. 0 or -1. */
+int reader_end(struct reader *r, struct error *err);
 /* Reads lines that stand in memory; the last may have no line end. */
 int reader_lines(struct reader *r, const char *text, size_t len, const char *name,
 		 struct error *err);

@@ -68,11 +68,12 @@ struct supervisor {
 	struct procs *procs;	       /* made when it is first needed */
 	struct command_signals caller; /* as we were started */
 	enum phase phase;
-	int64_t deadline_ms; /* DRAINING, LOST, and STARTING with early_end */
-	int64_t term_ms;     /* when SIGTERM first came, or 0 */
-	int early_end;	     /* signal that asked for the end while STARTING */
-	unsigned continuing; /* SIGCONTs that init has not yet obeyed */
-	int signals;	     /* signalfd */
+	int64_t deadline_ms;  /* DRAINING, LOST, and STARTING with early_end */
+	int64_t meanwhile_ms; /* when setup->meanwhile is due */
+	int64_t term_ms;      /* when SIGTERM first came, or 0 */
+	int early_end;	      /* signal that asked for the end while STARTING */
+	unsigned continuing;  /* SIGCONTs that init has not yet obeyed */
+	int signals;	      /* signalfd */
 	int exit_code;
 	bool failed; /* err is to be told */
 	struct error err;
@@ -455,6 +456,25 @@ static int time_left_ms(const struct supervisor *sv)
 	return limited ? MAX(sv->deadline_ms - now_ms(), 0) : -1;
 }
 
+static int pause_ms(const struct supervisor *sv)
+{
+	int left = time_left_ms(sv), due;
+
+	if (!sv->setup->meanwhile)
+		return left;
+	due = MAX(sv->meanwhile_ms - now_ms(), 0);
+	return left < 0 ? due : MIN(left, due);
+}
+
+/* However much there is to listen to. */
+static void do_meanwhile(struct supervisor *sv)
+{
+	const struct supervisor_setup *setup = sv->setup;
+
+	if (setup->meanwhile && sv->meanwhile_ms <= now_ms())
+		sv->meanwhile_ms = now_ms() + setup->meanwhile(setup->meanwhile_ctx);
+}
+
 static void listen_until_over(struct supervisor *sv)
 {
 	while (sv->phase != OVER) {
@@ -466,12 +486,12 @@ static void listen_until_over(struct supervisor *sv)
 			{ .fd = sv->tree.init, .events = POLLIN },
 			{ .fd = sv->broker.fd, .events = POLLIN },
 		};
-		int n = poll(polls, ARRAY_SIZE(polls), time_left_ms(sv));
+		int n = poll(polls, ARRAY_SIZE(polls), pause_ms(sv));
 
 		if (n < 0 && errno != EINTR) {
 			error_set(&sv->err, errno, "poll");
 			over_failed(sv, SUPERVISOR_EXIT_FAILED);
-		} else if (n == 0) {
+		} else if (n == 0 && time_left_ms(sv) == 0) {
 			on_deadline(sv);
 		}
 		if (n > 0 && polls[0].revents)
@@ -483,6 +503,8 @@ static void listen_until_over(struct supervisor *sv)
 			on_init(sv);
 		if (n > 0 && polls[3].revents && sv->phase != OVER)
 			broker_event(&sv->broker);
+		if (sv->phase != OVER)
+			do_meanwhile(sv);
 	}
 }
 

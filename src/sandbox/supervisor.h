@@ -55,6 +55,10 @@ struct supervisor_setup {
 	 * number; -1: there is none. */
 	int (*next_file)(void *ctx, unsigned file);
 	void *next_file_ctx;
+	/* Called in the supervisor while the command runs; returns after how many milliseconds it
+	 * wants to be called again. NULL: nobody wants that. */
+	unsigned (*meanwhile)(void *ctx);
+	void *meanwhile_ctx;
 	/* What SIGXFSZ was when we were started, if that was changed; NULL: what it is. */
 	const struct sigaction *file_size_signal;
 	int (*engine_main)(void *ctx, int init_fd, int supervisor_fd);

@@ -1,11 +1,14 @@
 """--learn: what a run reached becomes a profile that allows just that."""
 
+import os
+import pathlib
 import re
 import tomllib
 
 import pytest
 
 from lab import CLOSED_PORT, HOST4, NOBODY, WEB, url_host
+from polling import poll
 
 
 HELLO = "hello from the internet\n"
@@ -164,3 +167,29 @@ def test_what_is_refused_is_not_learned(sandbox, profile):
     assert seen.out == "hello from the internet\n"
     learned = tomllib.loads(profile.read_text())
     assert not any(HOST4 in rule for rule in learned.get("allow_cidrs", []))
+
+
+def log_in_memory(pid):
+    """The recorded events of the childflow that has this pid."""
+    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        if "memfd:flow log" in os.readlink(fd):
+            return fd.stat()
+    raise AssertionError("no flow log in memory")
+
+
+def test_what_is_recorded_does_not_pile_up(sandbox, profile):
+    """However long it runs: it is read and freed meanwhile, and nothing of it is missing."""
+    script = f"""
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for port in range(2001, 4001):
+    s.sendto(b"x", ("{WEB[4]}", port))
+print("ready", flush=True)
+sys.stdin.read()
+"""
+    process = sandbox.start("python3", "-c", script, options=["--learn", profile], stdin=-1)
+    assert process.stdout.readline() == "ready\n", process.communicate()
+    poll(lambda: log_in_memory(process.pid).st_size > 500_000, "its events are recorded")
+    poll(lambda: log_in_memory(process.pid).st_blocks * 512 < 100_000, "they are freed")
+    assert process.communicate("", timeout=30)[1] == "" and process.returncode == 0
+    assert f'"udp://{WEB[4]}:2001-4000",' in profile.read_text()

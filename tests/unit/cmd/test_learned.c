@@ -268,6 +268,10 @@ static void icmp_is_allowed_by_address(void **state)
 
 #define REFUSED ",\"mode\":\"synthetic_empty\""
 
+#define REFUSED_ANSWER                                                                  \
+	"{\"event\":\"dns_answer\",\"mode\":\"synthetic_empty\",\"qname\":\"%d.test\"}" \
+	"\n"
+
 /* Also what doesn't exist: being refused is another answer. */
 static void names_that_were_asked_for_may_be_again(void **state)
 {
@@ -398,6 +402,38 @@ static void many_ports_are_all_ports(void **state)
 	free(lines);
 }
 
+/* The tables are bounded, and it is said when that mattered. */
+static void more_than_is_kept_apart_is_said(void **state)
+{
+	char line[128], *text = NULL;
+	struct tally tally;
+	struct reader *r;
+	struct error err;
+	size_t len;
+	FILE *out;
+
+	(void)state;
+	assert_int_equal(tally_init_with_talks(&tally), 0);
+	r = reader_new(&tally, false);
+	for (int i = 0; i <= TABLE_KEYS_MAX; i++) {
+		int n = snprintf(line, sizeof(line), REFUSED_ANSWER, i);
+
+		assert_int_equal(reader_lines(r, line, n, "log", &err), 0);
+	}
+	tally_finish(&tally);
+	out = open_memstream(&text, &len);
+	assert_int_equal(learned_profile(&tally, &(struct learned_run){ .version = "1" },
+					 out, &err),
+			 0);
+	fclose(out);
+	assert_non_null(strstr(text,
+			       "\n# Incomplete: there were more than 100000 names or "
+			       "targets.\n"));
+	free(text);
+	reader_free(r);
+	tally_free(&tally);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -418,6 +454,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_target_is_no_rule),
 		cmocka_unit_test(commands_and_processes_stay_in_their_comments),
 		cmocka_unit_test(many_ports_are_all_ports),
+		cmocka_unit_test(more_than_is_kept_apart_is_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

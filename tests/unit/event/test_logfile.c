@@ -220,6 +220,39 @@ static void a_given_file_stays_as_it_is(void **state)
 	assert_content("before\none\nafter\n");
 }
 
+static blkcnt_t blocks(void)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(t.log.fd, &st), 0);
+	return st.st_blocks;
+}
+
+/* What its reader has taken needs no memory; what nobody takes has a bound. */
+static void memory_is_bounded(void **state)
+{
+	static char text[1 << 20];
+	const uint64_t step = sizeof(text);
+	blkcnt_t full;
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	assert_int_equal(logfile_memory(&t.log, &t.counters, &t.err), 0);
+	for (uint64_t n = 0; n < LOGFILE_MEMORY_MAX; n += step)
+		line(text);
+	assert_int_equal(t.counters.lost_records, 0);
+	line("one more");
+	assert_int_equal(t.counters.lost_records, 1);
+	full = blocks();
+	logfile_taken(&t.log, LOGFILE_MEMORY_MAX / 2);
+	assert_true(blocks() <= full / 2);
+	line("and another");
+	assert_int_equal(t.counters.lost_records, 1);
+	logfile_taken(&t.log, t.counters.log_written);
+	assert_true(blocks() <= sysconf(_SC_PAGESIZE) / 512);
+	assert_int_equal(lseek(t.log.fd, 0, SEEK_END), t.counters.log_written);
+}
+
 int main(void)
 {
 #define WITH_FILE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -233,6 +266,7 @@ int main(void)
 		WITH_FILE(a_socket_never_makes_wait),
 		WITH_FILE(only_what_can_be_written_is_taken),
 		WITH_FILE(a_given_file_stays_as_it_is),
+		WITH_FILE(memory_is_bounded),
 	};
 
 	log_init(LOG_LEVEL_QUIET);

@@ -322,6 +322,34 @@ static void a_file_is_read_in_pieces(void **state)
 	tally_free(&w.tally);
 }
 
+/* A line whose end isn't there yet waits for it. */
+static void a_log_is_read_while_it_grows(void **state)
+{
+	struct world w = world();
+	FILE *log = tmpfile();
+	int fd = dup(fileno(log));
+
+	(void)state;
+	w.reader = reader_new(&w.tally, false);
+	reader_begin(w.reader, "log");
+	assert_int_equal(reader_some(w.reader, fd, 1, &w.err), 0);
+	dprintf(fd, "%s", QUERY("a.test") "{\"event\":\"dns_");
+	lseek(fd, 0, SEEK_SET);
+	assert_int_equal(reader_some(w.reader, fd, 1, &w.err), 1);
+	assert_int_equal(reader_some(w.reader, fd, 1, &w.err), 0);
+	assert_int_equal(w.tally.total, 1);
+	assert_int_equal(pwrite(fd, "query\"}\n{}", 10, lseek(fd, 0, SEEK_CUR)), 10);
+	assert_int_equal(reader_some(w.reader, fd, SIZE_MAX, &w.err), 0);
+	assert_int_equal(w.tally.events[EVENT_DNS_QUERY], 2);
+	assert_int_equal(reader_end(w.reader, &w.err), -1);
+	assert_string_equal(w.err.text, "log:3: no \"event\" in it");
+	assert_int_equal(reader_end(w.reader, &w.err), 0);
+	reader_free(w.reader);
+	tally_free(&w.tally);
+	close(fd);
+	fclose(log);
+}
+
 static void a_line_has_a_longest(void **state)
 {
 	struct world w = world();
@@ -395,6 +423,7 @@ int main(void)
 		cmocka_unit_test(the_timeline_keeps_what_moved_most),
 		cmocka_unit_test(flows_of_any_number_are_found),
 		cmocka_unit_test(a_file_is_read_in_pieces),
+		cmocka_unit_test(a_log_is_read_while_it_grows),
 		cmocka_unit_test(a_line_has_a_longest),
 		cmocka_unit_test(a_missing_file_has_a_sentence),
 		cmocka_unit_test(activity_finds_its_bins),
