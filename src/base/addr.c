@@ -12,6 +12,19 @@ bool addr_prefix_eq(const struct addr *a, const struct addr *b, unsigned bits)
 	       (!rest || (a->b[bytes] ^ b->b[bytes]) >> (8 - rest) == 0);
 }
 
+struct addr_range addr_prefix_range(const struct addr *a, unsigned bits)
+{
+	struct addr_range r = { *a, *a };
+
+	for (unsigned i = bits / 8; i < 16; i++) {
+		uint8_t free = i == bits / 8 ? 0xff >> bits % 8 : 0xff;
+
+		r.first.b[i] &= ~free;
+		r.last.b[i] |= free;
+	}
+	return r;
+}
+
 struct addr addr_from_v4(const void *four_bytes)
 {
 	struct addr a = { .b = { [10] = 0xff, [11] = 0xff } };

@@ -17,6 +17,10 @@ struct addr {
 	uint8_t b[16];
 };
 
+struct addr_range {
+	struct addr first, last; /* both belong to it */
+};
+
 struct endpoint {
 	struct addr addr;
 	uint16_t port; /* host order */
@@ -54,6 +58,9 @@ static inline uint64_t addr_hash(const struct addr *a, uint64_t seed)
 
 /* The first bits are the same; of an IPv4 address, 96 + n are. */
 bool addr_prefix_eq(const struct addr *a, const struct addr *b, unsigned bits);
+
+/* All addresses that begin like it. */
+struct addr_range addr_prefix_range(const struct addr *a, unsigned bits);
 
 /* From the four bytes of an IPv4 header, the sixteen of an IPv6 header. */
 struct addr addr_from_v4(const void *four_bytes);

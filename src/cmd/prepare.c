@@ -44,7 +44,7 @@ static int apply_host_addresses(struct engine *e)
 		log_warn("the host has more than %d addresses, the others are not known "
 			 "to be its own",
 			 HOSTADDRS_MAX);
-	return policy_set_host_addresses(&e->policy, l->addrs, l->count);
+	return policy_set_host_addresses(&e->policy, l->ranges, l->count);
 }
 
 static void on_host_addresses(uv_poll_t *poll, int status, int events)

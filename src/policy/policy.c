@@ -116,27 +116,35 @@ static struct traffic traffic_of(const struct target *t)
 
 /* --- private --- */
 
-static int compare_addrs(const void *a, const void *b)
+/* Those that overlap are equal. */
+static int compare_ranges(const void *a, const void *b)
 {
-	return memcmp(a, b, sizeof(struct addr));
+	const struct addr_range *x = a, *y = b;
+
+	if (memcmp(&x->last, &y->first, sizeof(x->last)) < 0)
+		return -1;
+	return memcmp(&x->first, &y->last, sizeof(x->first)) > 0;
 }
 
 static bool is_host(const struct policy *p, const struct addr *a)
 {
+	const struct addr_range only = { *a, *a };
+
 	return p->host_count &&
-	       bsearch(a, p->host, p->host_count, sizeof(*a), compare_addrs);
+	       bsearch(&only, p->host, p->host_count, sizeof(only), compare_ranges);
 }
 
-int policy_set_host_addresses(struct policy *p, const struct addr *addrs, size_t count)
+int policy_set_host_addresses(struct policy *p, const struct addr_range *ranges,
+			      size_t count)
 {
-	struct addr *copy = NULL;
+	struct addr_range *copy = NULL;
 
 	if (count) {
 		copy = calloc(count, sizeof(*copy));
 		if (!copy)
 			return -ENOMEM;
-		memcpy(copy, addrs, count * sizeof(*copy));
-		qsort(copy, count, sizeof(*copy), compare_addrs);
+		memcpy(copy, ranges, count * sizeof(*copy));
+		qsort(copy, count, sizeof(*copy), compare_ranges);
 	}
 	free(p->host);
 	p->host = copy;

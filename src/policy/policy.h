@@ -69,7 +69,7 @@ struct policy {
 	bool learns;
 
 	struct policy_sets *sets; /* by policy_compile(), or NULL: no rules */
-	struct addr *host;	  /* by policy_set_host_addresses() */
+	struct addr_range *host;  /* by policy_set_host_addresses() */
 	size_t host_count;
 };
 
@@ -97,8 +97,10 @@ int policy_compile(struct policy *p, const struct policy_rules *rules, struct er
 /* Frees what the policy owns; the switches stay. */
 void policy_free(struct policy *p);
 
-/* Replaces the addresses that are the host's own. Returns 0 or -ENOMEM: the old ones hold. */
-int policy_set_host_addresses(struct policy *p, const struct addr *addrs, size_t count);
+/* Replaces the addresses that are the host's own, in ranges that don't overlap. Returns 0 or
+ * -ENOMEM: the old ones hold. */
+int policy_set_host_addresses(struct policy *p, const struct addr_range *ranges,
+			      size_t count);
 
 /* Total: every target gets a verdict. */
 struct verdict policy_decide(const struct policy *policy, const struct target *target);

@@ -1,4 +1,4 @@
-/* The addresses that the host itself has, and what becomes of them. */
+/* The addresses that the host itself has or answers for, and what becomes of them. */
 #ifndef SANDBOX_HOSTADDRS_H
 #define SANDBOX_HOSTADDRS_H
 
@@ -10,9 +10,10 @@
 #include "base/error.h"
 
 #define HOSTADDRS_MAX 4096
+#define HOSTADDRS_DUMPS 2
 
 struct hostaddrs_list {
-	struct addr *addrs; /* sorted, none twice */
+	struct addr_range *ranges; /* sorted, none overlap */
 	size_t count, room;
 	bool cut; /* there are more than HOSTADDRS_MAX */
 };
@@ -22,11 +23,12 @@ struct hostaddrs {
 	int fd; /* readable: hostaddrs_read() may have news */
 	struct hostaddrs_list list;
 
-	struct hostaddrs_list next; /* what the dump under way has told so far */
-	uint32_t port, seq;	    /* by which its messages are known */
-	bool asking;		    /* a dump is under way */
-	bool broken;		    /* ... but won't be complete */
-	bool stale;		    /* something has changed since it began */
+	struct hostaddrs_list next; /* what the dumps have told so far */
+	uint32_t port, seq;	    /* by which the messages of one are known */
+	unsigned dump; /* of HOSTADDRS_DUMPS: it is under way or comes next */
+	bool asking;   /* it is under way */
+	bool broken;   /* ... but the list won't be complete */
+	bool stale;    /* something has changed since it began */
 };
 
 /* Subscribes to the current network namespace; the list is complete on return. */

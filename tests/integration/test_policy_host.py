@@ -18,6 +18,8 @@ pytestmark = pytest.mark.skipif(PLAIN, reason="CHILDFLOW=plain")
 
 # Public addresses that a machine may have: nothing in their numbers tells that they are its own.
 OWN = {4: "93.184.230.7", 6: "2606:4700:230::7"}
+ANY = {4: "93.184.232.0/24", 6: "2606:4700:232::/64"}  # all of it, by a route of type local
+OF_ANY = {4: "93.184.232.77", 6: "2606:4700:232::77"}
 LATER = {4: "93.184.230.8", 6: "2606:4700:230::8"}
 
 
@@ -95,6 +97,36 @@ def test_addresses_that_come_and_go(lab, ask, family, heard):
         assert ask("tcp", *target) == TCP_BLOCKED
         assert len(heard()) == mark
     poll(lambda: ask("tcp", *target) == before, "the address to be another's again")
+
+
+@pytest.fixture
+def local_network(lab, family):
+    route = f"ip -{family} route {{}} local {ANY[family]} dev lo"
+    lab.host.sh(route.format("add"))
+    yield
+    lab.host.sh(route.format("del"))
+
+
+def test_networks_that_are_local_by_a_route_only(sandbox, local_network, family, heard):
+    """No interface has an address of it, and yet the host answers."""
+    target = OF_ANY[family], EARS_WILDCARD
+    assert lines(attempt(sandbox, "tcp", *target)) == ["ok"]
+    assert len(heard()) == 1
+    seen = attempt(sandbox, "tcp", *target, options=["--block-private"])
+    assert lines(seen) == [TCP_BLOCKED]
+    assert "(private): --block-private forbids it" in seen.err
+    assert len(heard()) == 1
+
+
+def test_networks_that_become_local(lab, ask, family):
+    target = OF_ANY[family], EARS_WILDCARD
+    route = f"ip -{family} route {{}} local {ANY[family]} dev lo"
+    before = ask("tcp", *target)
+    assert before not in ("ok", TCP_BLOCKED)
+    lab.host.sh(route.format("add"))
+    poll(lambda: ask("tcp", *target) == TCP_BLOCKED, "the new network to be refused")
+    lab.host.sh(route.format("del"))
+    poll(lambda: ask("tcp", *target) == before, "the network to be another's again")
 
 
 def test_more_events_than_the_socket_holds(lab, ask):

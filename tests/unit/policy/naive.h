@@ -169,7 +169,8 @@ static inline bool naive_private(const struct policy *p, const struct addr *a)
 			global |= special_private[i].global;
 		}
 	for (size_t i = 0; i < p->host_count; i++)
-		if (memcmp(&p->host[i], a, 16) == 0)
+		if (memcmp(&p->host[i].first, a, 16) <= 0 &&
+		    memcmp(&p->host[i].last, a, 16) >= 0)
 			return true;
 	return naive_metadata(a) || (found && !global);
 }

@@ -41,7 +41,7 @@ static const struct row rows[] = {
 /* Whatever the switches say: they are for those who ask. */
 static void what_an_answer_means(void **state)
 {
-	struct addr own = world_addr("93.184.230.7");
+	struct addr_range own = world_range("93.184.230.7/32");
 
 	(void)state;
 	for (int blocked = 0; blocked < 2; blocked++) {

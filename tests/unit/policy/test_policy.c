@@ -143,8 +143,9 @@ static const struct {
 
 static void set_controls(struct world *w, unsigned controls)
 {
-	struct addr host[] = { world_addr("9.9.9.9"), world_addr("2a02::1"),
-			       world_addr("9.9.9.7") };
+	struct addr_range host[] = { world_range("9.9.9.9/32"),
+				     world_range("2a02::1/128"),
+				     world_range("9.9.9.7/32") };
 
 	world_init(w);
 	w->policy.offline = controls & OFFLINE;
@@ -214,8 +215,7 @@ static void check_target(const struct world *w, size_t n, unsigned controls)
 	else
 		assert_int_equal(v.allow, reason == REASON_ALLOWED);
 	if (v.allow && reason != REASON_GATEWAY)
-		assert_int_equal(v.route,
-				 targets[n].proxy ? ROUTE_PROXY : ROUTE_DIRECT);
+		assert_int_equal(v.route, targets[n].proxy ? ROUTE_PROXY : ROUTE_DIRECT);
 	assert_int_equal(v.rule != NULL, list != POLICY_NO_LIST);
 	assert_int_equal(v.by_name, v.allow && (controls & DEFAULT_DENY) &&
 					    list >= POLICY_ALLOW_DOMAIN_EXACT);
@@ -276,7 +276,8 @@ static bool host_blocks(const struct world *w, const char *text)
 
 static void host_addresses_change(void **state)
 {
-	struct addr two[] = { world_addr("2a02::1"), world_addr("9.9.9.9") };
+	struct addr_range two[] = { world_range("2a02::1/128"),
+				    world_range("9.9.9.9/32") };
 	struct world w;
 
 	(void)state;
@@ -287,16 +288,41 @@ static void host_addresses_change(void **state)
 	assert_true(host_blocks(&w, "tcp 9.9.9.9 80"));
 	assert_true(host_blocks(&w, "udp 2a02::1 80"));
 	assert_false(host_blocks(&w, "tcp 9.9.9.8 80"));
-	assert_true(policy_is_private(&w.policy, &two[0]));
+	assert_true(policy_is_private(&w.policy, &two[0].first));
 	assert_int_equal(policy_set_host_addresses(&w.policy, two, 1), 0);
 	assert_false(host_blocks(&w, "tcp 9.9.9.9 80"));
 	assert_true(host_blocks(&w, "tcp 2a02::1 80"));
 	assert_int_equal(policy_set_host_addresses(&w.policy, NULL, 0), 0);
 	assert_false(host_blocks(&w, "tcp 2a02::1 80"));
-	assert_false(policy_is_private(&w.policy, &two[0]));
+	assert_false(policy_is_private(&w.policy, &two[0].first));
 	w.policy.block_private = false;
 	assert_int_equal(policy_set_host_addresses(&w.policy, two, 2), 0);
 	assert_false(host_blocks(&w, "tcp 9.9.9.9 80"));
+	world_free(&w);
+}
+
+/* Whole networks, the first and the last address included, and nothing beside them. */
+static void the_host_has_networks(void **state)
+{
+	struct addr_range own[] = { world_range("2a02:1::/32"), world_range("9.9.9.0/24"),
+				    world_range("9.9.11.0/24"),
+				    world_range("9.9.10.7/32") };
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	w.policy.block_private = true;
+	assert_int_equal(policy_set_host_addresses(&w.policy, own, ARRAY_SIZE(own)), 0);
+	assert_false(host_blocks(&w, "tcp 9.9.8.255 80"));
+	assert_true(host_blocks(&w, "tcp 9.9.9.0 80"));
+	assert_true(host_blocks(&w, "tcp 9.9.9.255 80"));
+	assert_false(host_blocks(&w, "tcp 9.9.10.0 80"));
+	assert_true(host_blocks(&w, "tcp 9.9.10.7 80"));
+	assert_true(host_blocks(&w, "tcp 9.9.11.1 80"));
+	assert_false(host_blocks(&w, "tcp 9.9.12.0 80"));
+	assert_true(host_blocks(&w, "tcp 2a02:1:ffff::1 80"));
+	assert_false(host_blocks(&w, "tcp 2a02:2::1 80"));
+	assert_true(host_blocks(&w, "tcp 64:ff9b::9.9.9.1 80"));
 	world_free(&w);
 }
 
@@ -307,6 +333,7 @@ int main(void)
 		cmocka_unit_test(the_table_reaches_everything),
 		cmocka_unit_test(names_of_reasons_and_lists),
 		cmocka_unit_test(host_addresses_change),
+		cmocka_unit_test(the_host_has_networks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

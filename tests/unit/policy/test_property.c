@@ -99,10 +99,24 @@ static void add_rule(struct world *w, enum policy_list list)
 	free(text);
 }
 
+/* False when it overlaps one that is there. */
+static bool add_host(struct addr_range *host, unsigned count)
+{
+	struct addr a = world_addr(networks[below(ARRAY_SIZE(networks))]);
+	struct addr_range r = addr_prefix_range(&a, 128 - (one_in(2) ? below(33) : 0));
+
+	for (unsigned i = 0; i < count; i++)
+		if (memcmp(&r.first, &host[i].last, 16) <= 0 &&
+		    memcmp(&host[i].first, &r.last, 16) <= 0)
+			return false;
+	host[count] = r;
+	return true;
+}
+
 static void random_policy(struct world *w)
 {
-	struct addr host[4];
-	unsigned hosts = below(ARRAY_SIZE(host) + 1);
+	struct addr_range host[4];
+	unsigned hosts = 0;
 
 	world_init(w);
 	w->policy.offline = one_in(16);
@@ -122,8 +136,8 @@ static void random_policy(struct world *w)
 			add_rule(w, l);
 	}
 	world_compile(w);
-	for (unsigned i = 0; i < hosts; i++)
-		host[i] = world_addr(networks[below(ARRAY_SIZE(networks))]);
+	for (unsigned n = below(ARRAY_SIZE(host) + 1); n > 0; n--)
+		hosts += add_host(host, hosts);
 	assert_int_equal(policy_set_host_addresses(&w->policy, host, hosts), 0);
 }
 

@@ -48,6 +48,19 @@ static inline struct addr world_addr(const char *text)
 	return a;
 }
 
+/* "9.9.9.9/32", "2a02::/64" */
+static inline struct addr_range world_range(const char *text)
+{
+	const char *slash = strchr(text, '/');
+	char addr[ADDR_TEXT_MAX];
+	struct addr a;
+
+	assert_non_null(slash);
+	snprintf(addr, sizeof(addr), "%.*s", (int)(slash - text), text);
+	a = world_addr(addr);
+	return addr_prefix_range(&a, atoi(slash + 1) + (addr_is_v4(&a) ? 96 : 0));
+}
+
 static inline void world_init(struct world *w)
 {
 	*w = (struct world){ .policy.gateway4 = world_addr("10.240.0.1"),
@@ -74,7 +87,7 @@ static inline void world_rule(struct world *w, enum policy_list list, const char
 static inline void world_compile(struct world *w)
 {
 	struct policy_rules rules = { 0 };
-	struct addr *host = steal_ptr(&w->policy.host);
+	struct addr_range *host = steal_ptr(&w->policy.host);
 	size_t host_count = w->policy.host_count;
 	struct error err;
 

@@ -25,9 +25,20 @@ struct datagram {
 
 static struct datagram d;
 
+/* The last dump is under way. */
+static void ask_again(struct hostaddrs *h)
+{
+	h->asking = true;
+	h->dump = HOSTADDRS_DUMPS - 1;
+	h->next.count = 0;
+}
+
 static struct hostaddrs asking(void)
 {
-	return (struct hostaddrs){ .fd = -1, .port = PORT, .seq = SEQ, .asking = true };
+	struct hostaddrs h = { .fd = -1, .port = PORT, .seq = SEQ };
+
+	ask_again(&h);
+	return h;
 }
 
 static struct nlmsghdr *message(int type, const void *body, size_t len)
@@ -83,6 +94,27 @@ static struct nlmsghdr *told(const char *local, const char *address)
 	return h;
 }
 
+/* A route, as in the main table unless it says more; what none of it says is zero. */
+static struct nlmsghdr *route(const char *network, unsigned length, struct rtmsg body)
+{
+	struct addr a = parse(network);
+	bool v4 = addr_is_v4(&a);
+	struct nlmsghdr *h;
+
+	body.rtm_family = v4 ? AF_INET : AF_INET6;
+	body.rtm_dst_len = length;
+	h = message(RTM_NEWROUTE, &body, sizeof(body));
+	if (length)
+		attribute(h, RTA_DST, &a, v4 ? 4 : 16);
+	return h;
+}
+
+#define LOCAL                                                      \
+	(struct rtmsg)                                             \
+	{                                                          \
+		.rtm_table = RT_TABLE_LOCAL, .rtm_type = RTN_LOCAL \
+	}
+
 static void done(int code)
 {
 	message(NLMSG_DONE, &code, sizeof(code));
@@ -102,7 +134,8 @@ static void expect(const struct hostaddrs *h, size_t count, const char *const *t
 	for (size_t i = 0; i < count; i++) {
 		char text[ADDR_TEXT_MAX];
 
-		assert_string_equal(addr_format(&h->list.addrs[i], text), texts[i]);
+		assert_string_equal(addr_format(&h->list.ranges[i].first, text),
+				    texts[i]);
 	}
 }
 
@@ -126,20 +159,97 @@ static void test_a_list(void **state)
 	hostaddrs_close(&h);
 }
 
+/* Addresses first, then routes: the list is complete with both. */
+static void test_networks(void **state)
+{
+	static const char *const wanted[] = { "9.9.9.0", "10.0.0.1", "2a02:1::" };
+	static const char *const last[] = { "9.9.9.255", "10.0.0.1",
+					    "2a02:1:ffff:ffff:ffff:ffff:ffff:ffff" };
+	struct rtmsg elsewhere = LOCAL, other = LOCAL;
+	struct hostaddrs h = asking();
+	char text[ADDR_TEXT_MAX];
+
+	(void)state;
+	h.dump = 0;
+	told("10.0.0.1", NULL);
+	told("9.9.9.9", NULL);
+	done(0);
+	assert_int_equal(take(&h), 0);
+	assert_true(!h.asking && h.dump == 1);
+	expect(&h, 0, NULL);
+	h.asking = true;
+	elsewhere.rtm_table = RT_TABLE_MAIN;
+	other.rtm_type = RTN_BROADCAST;
+	route("10.0.0.1", 32, LOCAL);
+	route("9.9.9.0", 24, LOCAL);
+	route("9.9.9.128", 25, LOCAL);
+	route("2a02:1::", 32, LOCAL);
+	route("8.8.8.0", 24, elsewhere);
+	route("0.0.0.0", 0, elsewhere);
+	route("10.0.0.255", 32, other);
+	route("7.7.7.7", 33, LOCAL);
+	done(0);
+	assert_int_equal(take(&h), 1);
+	assert_true(!h.asking && h.dump == 0);
+	expect(&h, ARRAY_SIZE(wanted), wanted);
+	for (size_t i = 0; i < ARRAY_SIZE(last); i++)
+		assert_string_equal(addr_format(&h.list.ranges[i].last, text), last[i]);
+	hostaddrs_close(&h);
+}
+
+static void test_all_of_it(void **state)
+{
+	static const char *const wanted[] = { "0.0.0.0", "8000::" };
+	struct hostaddrs h = asking();
+	char text[ADDR_TEXT_MAX];
+
+	(void)state;
+	route("0.0.0.0", 0, LOCAL);
+	route("8000::", 1, LOCAL);
+	told(NULL, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+	told("255.255.255.255", NULL);
+	done(0);
+	assert_int_equal(take(&h), 1);
+	expect(&h, ARRAY_SIZE(wanted), wanted);
+	assert_string_equal(addr_format(&h.list.ranges[0].last, text), "255.255.255.255");
+	hostaddrs_close(&h);
+}
+
+/* Others come and go by the thousand on a router. */
+static void test_only_local_routes_are_news(void **state)
+{
+	static const int types[] = { RTM_NEWROUTE, RTM_DELROUTE };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		for (int local = 0; local < 2; local++) {
+			struct rtmsg body = LOCAL;
+			struct hostaddrs h = asking();
+			struct nlmsghdr *m;
+
+			body.rtm_table = local ? RT_TABLE_LOCAL : RT_TABLE_MAIN;
+			m = route("10.0.0.0", 8, body);
+			m->nlmsg_type = types[i];
+			m->nlmsg_pid = m->nlmsg_seq = 0;
+			assert_int_equal(take(&h), 0);
+			assert_int_equal(h.stale, local);
+			hostaddrs_close(&h);
+		}
+	}
+}
+
 static void test_the_same_list_is_no_news(void **state)
 {
 	struct hostaddrs h = asking();
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		h.asking = true;
-		h.next.count = 0;
+		ask_again(&h);
 		told("10.0.0.1", NULL);
 		done(0);
 		assert_int_equal(take(&h), !i);
 	}
-	h.asking = true;
-	h.next.count = 0;
+	ask_again(&h);
 	done(0);
 	assert_int_equal(take(&h), 1);
 	expect(&h, 0, NULL);
@@ -210,10 +320,10 @@ static void test_failures(void **state)
 	done(-ENOBUFS);
 	assert_int_equal(take(&h), -ENOBUFS);
 	expect(&h, 0, NULL);
-	h.asking = true;
+	ask_again(&h);
 	message(NLMSG_ERROR, &e, sizeof(e));
 	assert_int_equal(take(&h), -EBUSY);
-	h.asking = true;
+	ask_again(&h);
 	message(NLMSG_ERROR, &e, 2);
 	assert_int_equal(take(&h), -EPROTO);
 	assert_false(h.asking);
@@ -280,7 +390,7 @@ static void test_cut_and_bent(void **state)
 {
 	(void)state;
 	told("10.0.0.1", "10.0.0.2");
-	told(NULL, "fe80::1");
+	route("fe80::", 64, LOCAL);
 	done(0);
 	for (size_t i = 0; i < d.len; i++) {
 		for (unsigned with = 0; with < 4; with++) {
@@ -309,6 +419,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_list),
+		cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_all_of_it),
+		cmocka_unit_test(test_only_local_routes_are_news),
 		cmocka_unit_test(test_the_same_list_is_no_news),
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_answers_to_an_earlier_question),

@@ -11,15 +11,19 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/ipv6.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "sandbox/hostaddrs.h"
+#include "sandbox/netlink.h"
 
 #define LOOPBACK_INDEX 1
 #define PATIENCE_MS 20000
@@ -61,7 +65,8 @@ static bool has(const struct hostaddrs *h, const char *text)
 
 	assert_true(addr_parse(text, &a));
 	for (size_t i = 0; i < h->list.count; i++)
-		if (addr_eq(&h->list.addrs[i], &a))
+		if (memcmp(&h->list.ranges[i].first, &a, sizeof(a)) <= 0 &&
+		    memcmp(&h->list.ranges[i].last, &a, sizeof(a)) >= 0)
 			return true;
 	return false;
 }
@@ -76,7 +81,7 @@ static int unread(const struct hostaddrs *h, int timeout_ms)
 /* Reads whenever there is something to read, until the list has (or hasn't) the address. */
 static void follow(struct hostaddrs *h, const char *text, bool there)
 {
-	for (int i = 0; has(h, text) != there || h->asking; i++) {
+	for (int i = 0; has(h, text) != there || h->asking || h->dump; i++) {
 		assert_true(i < 10000);
 		assert_int_equal(unread(h, PATIENCE_MS), 1);
 		assert_true(hostaddrs_read(h) >= 0);
@@ -118,6 +123,71 @@ static void test_changes(void **state)
 	set4(1, "0.0.0.0");
 	follow(&h, "10.1.2.3", false);
 	assert_int_equal(h.list.count, before);
+	hostaddrs_close(&h);
+}
+
+/* By ip(8)'s "route add local 192.0.2.0/24 dev lo", or "del". */
+static void local_route(int type, const char *network, unsigned length, unsigned table)
+{
+	struct {
+		struct nlmsghdr head;
+		struct rtmsg body;
+		struct rtattr dst;
+		uint8_t addr[16];
+		struct rtattr device;
+		int index;
+	} r = { .head = { .nlmsg_len = sizeof(r),
+			  .nlmsg_type = type,
+			  .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE },
+		.body = { .rtm_dst_len = length,
+			  .rtm_table = table,
+			  .rtm_protocol = RTPROT_BOOT,
+			  .rtm_scope = RT_SCOPE_HOST,
+			  .rtm_type = RTN_LOCAL },
+		.device = { RTA_LENGTH(sizeof(r.index)), RTA_OIF },
+		.index = LOOPBACK_INDEX };
+	struct {
+		struct nlmsghdr head;
+		struct nlmsgerr body;
+		char echo[1024];
+	} answer;
+	struct error err;
+	int fd = netlink_open(&err), family = strchr(network, ':') ? AF_INET6 : AF_INET;
+
+	r.body.rtm_family = family;
+	assert_int_equal(inet_pton(family, network, r.addr), 1);
+	r.dst = (struct rtattr){ RTA_LENGTH(family == AF_INET ? 4 : 16), RTA_DST };
+	if (family == AF_INET) {
+		memcpy(r.addr + 4, &r.device, 8);
+		r.head.nlmsg_len -= 12;
+	}
+	assert_int_equal(send(fd, &r, r.head.nlmsg_len, 0), r.head.nlmsg_len);
+	assert_true(recv(fd, &answer, sizeof(answer), 0) > 0);
+	assert_int_equal(answer.head.nlmsg_type, NLMSG_ERROR);
+	assert_int_equal(answer.body.error, 0);
+	close(fd);
+}
+
+/* Whole networks that are ours without an address on any interface. */
+static void test_local_routes(void **state)
+{
+	struct hostaddrs h;
+	struct error err;
+
+	(void)state;
+	local_route(RTM_NEWROUTE, "192.0.2.0", 24, RT_TABLE_LOCAL);
+	local_route(RTM_NEWROUTE, "198.51.100.0", 24, 100); /* only redirects */
+	assert_int_equal(hostaddrs_open(&h, &err), 0);
+	assert_true(has(&h, "192.0.2.0") && has(&h, "192.0.2.255"));
+	assert_false(has(&h, "192.0.3.0") || has(&h, "198.51.100.1"));
+	local_route(RTM_NEWROUTE, "2001:db8::", 32, RT_TABLE_LOCAL);
+	follow(&h, "2001:db8:ffff::1", true);
+	local_route(RTM_DELROUTE, "192.0.2.0", 24, RT_TABLE_LOCAL);
+	follow(&h, "192.0.2.7", false);
+	assert_true(has(&h, "2001:db8::"));
+	local_route(RTM_DELROUTE, "2001:db8::", 32, RT_TABLE_LOCAL);
+	follow(&h, "2001:db8::", false);
+	local_route(RTM_DELROUTE, "198.51.100.0", 24, 100);
 	hostaddrs_close(&h);
 }
 
@@ -163,6 +233,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_first_list),
 		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_local_routes),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_a_descriptor_that_is_none),
 	};
