@@ -22,6 +22,7 @@ from rules import rules, rules_lab, wire  # noqa: F401: fixtures
 from trail import Trail
 
 PLAIN = os.environ.get("CHILDFLOW") == "plain"
+QUIC_PORT = 443
 TOOLS = """busybox bwrap curl dig dnsmasq gcc git go ip nginx nsenter openssl ping setpriv
     unshare""".split()
 
@@ -238,6 +239,35 @@ def go_program(lab):
     }
     subprocess.run(["go", "build", "-o", built, source], env=environment, check=True)
     return built
+
+
+def need(tool):
+    found = shutil.which(tool, path=PATH)
+    return found or pytest.skip(f"{tool} is not installed")
+
+
+@pytest.fixture
+def quic(lab, inside):
+    """Has a real QUIC client fetch /page; returns its Result and what it has got, or None."""
+    client, server = need("gtlsclient"), need("gtlsserver")
+    site = ["--htdocs", lab.top / "www", "*", QUIC_PORT]
+    keys = [lab.top / "run/web.key", lab.top / "run/web.pem"]
+    process = lab.start([server, "--quiet", *site, *keys], space=lab.internet)
+    poll(lambda: lab.internet.listens(QUIC_PORT, "udp"), "the QUIC server")
+    to = lab.homes[inside.who] / "quic"
+    to.mkdir()
+    to.chmod(0o777)
+
+    def fetch(host, *settings, **how):
+        argv = [client, "--quiet", "--exit-on-all-streams-close", f"--download={to}", *settings]
+        seen = inside(*argv, host, QUIC_PORT, "https://www.example.net/page", **how)
+        page = to / "page"
+        return seen, page.read_bytes() if page.exists() else None
+
+    yield fetch
+    process.kill()
+    process.communicate()
+    shutil.rmtree(to)
 
 
 @pytest.fixture(scope="session")

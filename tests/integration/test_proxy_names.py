@@ -6,12 +6,12 @@ import shutil
 
 import pytest
 
+from conftest import QUIC_PORT
 from lab import DNS, HOST4, HOST6, NOBODY, OTHER_DNS, PATH, PROXY, WEB, url_host
 from proxies import BY_NAME
 
 HELLO = "hello from the internet\n"
 REMOTE = [name for name in ("squid", "microsocks", "ssh-4a") if name in BY_NAME]
-QUIC_PORT = 443
 
 pytestmark = pytest.mark.usefixtures("proxies")
 
@@ -199,12 +199,12 @@ def test_block_private_with_a_proxy(lab, sandbox):
 
 # --- nothing but the proxy --------------------------------------------------------------------
 
+EVERY_KIND = [*REMOTE, "dante", "squid-tls-auth"]
+HAS_RELAY = ["dante"]  # the others carry no datagrams
+
 
 def clients(lab, go_program, static_program):
     ca = lab.top / "www/ca.pem"
-    quic = ("import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
-            f"s.connect(('{WEB[4]}', {QUIC_PORT})); s.settimeout(3)\n"
-            "try: s.send(bytes(1200)); s.recv(1)\nexcept OSError as e: print(e)")
     return {
         "curl": (["curl", "-sS", "-m", "20", "--cacert", ca, "https://www.example.net/hello"],
                  HELLO),
@@ -214,13 +214,23 @@ def clients(lab, go_program, static_program):
         "dig": (["dig", "+short", f"@{OTHER_DNS[4]}", "www.example.net"], "198.18.0.1\n"),
         "ping": (["ping", "-c", "1", "-W", "2", WEB[4]], "100% packet loss"),
         "ping a name": (["ping", "-c", "1", "-W", "2", "www.example.net"], "100% packet loss"),
-        "quic": (["/usr/bin/python3", "-c", quic], ""),
     }
 
 
-@pytest.mark.parametrize("name", [*REMOTE, "dante", "squid-tls-auth"])
+def assert_nothing_but_the_proxy(lab, mark, name):
+    """The datagrams of one socket to its relay, at most, are more than connections to its port."""
+    relayed = [p for p in strays(lab, mark, name) if name in HAS_RELAY and p.protocol == 17]
+    assert {p.target for p in relayed} <= {PROXY[4]}
+    assert len({(p.source_port, p.target_port) for p in relayed}) <= 1
+    assert [p for p in strays(lab, mark, name) if p not in relayed] == []
+    # Nor did anything come to the host from elsewhere.
+    assert {p.source for p in lab.wire.since(mark) if p.target in (HOST4, HOST6)
+            and p.protocol in (6, 17)} <= {PROXY[4]}
+
+
+@pytest.mark.parametrize("name", EVERY_KIND)
 @pytest.mark.parametrize("client", [
-    "curl", "curl by address", "go", "static", "dig", "ping", "ping a name", "quic",
+    "curl", "curl by address", "go", "static", "dig", "ping", "ping a name",
 ])  # fmt: skip
 def test_nothing_but_the_proxy(lab, sandbox, name, client, go_program, static_program):
     argv, says = clients(lab, go_program, static_program)[client]
@@ -231,13 +241,34 @@ def test_nothing_but_the_proxy(lab, sandbox, name, client, go_program, static_pr
     mark = lab.wire.mark()
     seen = sandbox(*argv, options=options(name, "--proxy-only"), env=trust(lab))
     assert says in seen.out, seen
-    left = strays(lab, mark, name)
-    if name == "dante" and client == "quic":
-        left = [p for p in left if not (p.protocol == 17 and p.target == PROXY[4])]
-    assert not left
-    # Nor did anything come to the host from elsewhere.
-    assert {p.source for p in lab.wire.since(mark) if p.target in (HOST4, HOST6)
-            and p.protocol in (6, 17)} <= {PROXY[4]}
+    assert_nothing_but_the_proxy(lab, mark, name)
+
+
+@pytest.mark.parametrize("name", EVERY_KIND)
+@pytest.mark.parametrize("host", ["www.example.net", WEB[4]], ids=["by name", "by address"])
+def test_quic_by_the_relay_or_not_at_all(lab, sandbox, quic, name, host):
+    # Such clients don't listen to refusals: this one gives up when its time is over.
+    patience = [] if name in HAS_RELAY else ["--handshake-timeout=1s"]
+    mark = lab.wire.mark()
+    seen, page = quic(host, *patience, options=options(name, "--proxy-only"), env=trust(lab))
+    if name in HAS_RELAY:
+        assert (page, seen.err) == ((lab.top / "www/page").read_bytes(), ""), seen
+    else:
+        assert page is None, seen
+        assert f"blocked udp {host}:{QUIC_PORT} (proxy-only)" in seen.err, seen
+    assert_nothing_but_the_proxy(lab, mark, name)
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY_KIND if name not in HAS_RELAY])
+def test_a_datagram_is_refused_at_once(lab, sandbox, name):
+    script = ("import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+              f"s.connect(('{WEB[4]}', {QUIC_PORT})); s.send(bytes(1200))\n"
+              "try: s.recv(1)\nexcept OSError as error: print(error.strerror)")
+    mark = lab.wire.mark()
+    seen = sandbox("/usr/bin/python3", "-c", script, options=options(name, "--proxy-only"),
+                   env=trust(lab))
+    assert seen.out in ("Connection refused\n", "No route to host\n"), seen
+    assert_nothing_but_the_proxy(lab, mark, name)
 
 
 @pytest.mark.parametrize("way", ["-p", "--route"])

@@ -2,17 +2,16 @@
 
 import re
 import resource
-import shutil
 
 import pytest
 
+from conftest import QUIC_PORT, need
 from lab import (
-    CLOSED_PORT, DNS, FAR, FAR_MTU, HOLE, HOST_PROHIBITED, HOST_UNREACHABLE, NOBODY, PATH,
+    CLOSED_PORT, DNS, FAR, FAR_MTU, HOLE, HOST_PROHIBITED, HOST_UNREACHABLE, NOBODY,
     ROUTER_NO_ROUTE, ROUTER_PROHIBITED, ROUTER_UNREACHABLE, WEB,
 )  # fmt: skip
-from polling import poll
 
-UDP_TWICE, QUIC_PORT = 7020, 4433
+UDP_TWICE = 7020
 
 
 @pytest.fixture
@@ -25,11 +24,6 @@ def udp(lab):
         return seen.out
 
     return run
-
-
-def need(tool):
-    found = shutil.which(tool, path=PATH)
-    return found or pytest.skip(f"{tool} is not installed")
 
 
 # --- sessions ---------------------------------------------------------------------------------
@@ -173,28 +167,10 @@ def test_dnsperf_loses_nothing(lab, inside, family):
     assert (seen.status, sent, completed, lost) == (0, 30000, 30000, 0), seen
 
 
-@pytest.fixture
-def quic_server(lab, family):
-    argv = [need("gtlsserver"), "--quiet", "--htdocs", lab.top / "www", WEB[family], QUIC_PORT,
-            lab.top / "run/web.key", lab.top / "run/web.pem"]
-    server = lab.start(argv, space=lab.internet)
-    poll(lambda: lab.internet.listens(QUIC_PORT, "udp"), "the QUIC server")
-    yield
-    server.kill()
-    server.communicate()
-
-
-def test_quic(lab, inside, family, quic_server):
+def test_quic(lab, quic, family):
     """A handshake and a transfer of a file, over one port."""
-    to = lab.homes[inside.who] / f"quic-{family}"
-    to.mkdir(exist_ok=True)
-    to.chmod(0o777)
-    url = f"https://www.example.net:{QUIC_PORT}/page"
-    argv = [need("gtlsclient"), "--quiet", "--exit-on-all-streams-close", f"--download={to}"]
     mark = lab.wire.mark()
-    seen = inside(*argv, WEB[family], QUIC_PORT, url)
-    assert seen.status == 0, seen
-    assert (to / "page").read_bytes() == (lab.top / "www/page").read_bytes()
-    shutil.rmtree(to)
+    seen, page = quic(WEB[family])
+    assert (seen.status, page) == (0, (lab.top / "www/page").read_bytes()), seen
     ports = {p.source_port for p in lab.wire.since(mark) if p.target_port == QUIC_PORT}
     assert len(ports) == 1
