@@ -307,9 +307,16 @@ static void look_everywhere(struct search *s)
 
 /* --- whose it is --- */
 
-/* Those sockets of the finder's that the process has, too, under the same number. */
+/* Looks under the same numbers; or, where that is less, at all the process has. */
 static void add_ancestor(struct search *s, uint64_t of_finder, pid_t pid, int dir)
 {
+	int sought = __builtin_popcountll(of_finder);
+	long has = sought > 1 ? procs_fd_count(pid) : 0;
+
+	if (has > 0 && has < sought) {
+		scan(s, pid);
+		return;
+	}
 	for (size_t i = 0; i < s->count; i++) {
 		int fd = s->holders[i][0].fd;
 

@@ -196,48 +196,61 @@ static void of_those_who_share_it_the_first(void **state)
 	assert_owner(inode, pid);
 }
 
-/* Three that a worker has from its parent, and one of its own. */
-static uint32_t *four;
+/* Three that a worker has from its parent, and many of its own. */
+#define SHARED 3
+#define ALL 40
+static uint32_t *sockets;
 
 static uint32_t parent_of_three(void)
 {
 	pid_t parent = getpid();
 
-	for (int i = 0; i < 3; i++)
-		four[i] = open_socket();
+	for (int i = 0; i < SHARED; i++)
+		sockets[i] = open_socket();
 	if (fork() == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		__atomic_store_n(&four[3], open_socket(), __ATOMIC_RELEASE);
+		for (int i = SHARED; i < ALL; i++)
+			__atomic_store_n(&sockets[i], open_socket(), __ATOMIC_RELEASE);
 		while (getppid() == parent)
 			pause();
 		_exit(0);
 	}
-	while (!__atomic_load_n(&four[3], __ATOMIC_ACQUIRE))
+	while (!__atomic_load_n(&sockets[ALL - 1], __ATOMIC_ACQUIRE))
 		usleep(1000);
-	return four[3];
+	return sockets[ALL - 1];
+}
+
+static void assert_three_are_the_parent_s(pid_t parent, size_t asked)
+{
+	uint64_t all = (UINT64_C(1) << asked) - 1, three = (1 << SHARED) - 1;
+
+	ask(sockets, asked);
+	assert_int_equal(t.answer_count, 2);
+	for (size_t i = 0; i < 2; i++)
+		assert_true(t.answers[i].owns ==
+			    (t.answers[i].pid == parent ? three : all & ~three));
 }
 
 static void each_that_is_shared_is_the_first_one_s(void **state)
 {
-	uint32_t own;
+	uint32_t last;
 	pid_t pid;
 
 	(void)state;
-	four = mmap(NULL, 4 * sizeof(*four), PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_true(four != MAP_FAILED);
+	sockets = mmap(NULL, ALL * sizeof(*sockets), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(sockets != MAP_FAILED);
 	/* In a tree that is not small only the ancestors are looked at. */
 	for (int i = 0; i < 70; i++)
-		child(open_socket, &own);
-	pid = child(parent_of_three, &own);
+		child(open_socket, &last);
+	pid = child(parent_of_three, &last);
 	/* Now the worker is known, with all it has. */
-	ask(&own, 1);
+	ask(&last, 1);
 	assert_int_equal(procs_parent(t.answers[0].pid), pid);
-	ask(four, 4);
-	assert_int_equal(t.answer_count, 2);
-	for (size_t i = 0; i < 2; i++)
-		assert_int_equal(t.answers[i].owns, t.answers[i].pid == pid ? 7 : 8);
-	munmap(four, 4 * sizeof(*four));
+	assert_three_are_the_parent_s(pid, SHARED + 1);
+	/* The parent has fewer descriptors than that. */
+	assert_three_are_the_parent_s(pid, ALL);
+	munmap(sockets, ALL * sizeof(*sockets));
 }
 
 /* The worker stands in send(2), as one that waits in connect(2) does. */
