@@ -564,8 +564,10 @@ void capfile_close(struct capfile *w, unsigned patience_ms)
 		trailer(w);
 		flush_all(w, patience_ms);
 	}
-	if (!w->failed && w->buf.len)
+	if (!w->failed && w->buf.len) {
 		log_warn("%s: its reader is too slow: the end is missing", w->setup.path);
+		w->stats.dropped += w->packets - w->left;
+	}
 	if (!w->loop)
 		return;
 	w->handles = 1 + w->polls;

@@ -527,6 +527,21 @@ void capture_close(struct capture *c, unsigned patience_ms)
 	}
 }
 
+struct capture_totals capture_totals(const struct capture *c)
+{
+	struct capture_totals t = { 0 };
+
+	for (size_t i = 0; i < VIEW_COUNT; i++) {
+		struct capfile_stats stats = { 0 };
+
+		if (c->views[i].file)
+			stats = capfile_stats(c->views[i].file);
+		t.packets += stats.received;
+		t.dropped += stats.dropped;
+	}
+	return t;
+}
+
 void capture_free(struct capture *c)
 {
 	if (c->flows)

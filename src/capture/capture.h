@@ -72,6 +72,14 @@ void capture_keys(struct capture *c, int fd);
 /* Writes what is left, when the last frame has passed; a pipe's reader gets patience_ms.
  * capture_free() when the loop has run. */
 void capture_close(struct capture *c, unsigned patience_ms);
+
+struct capture_totals {
+	uint64_t packets,
+		dropped; /* of all views; those that were dropped are packets, too */
+};
+
+/* When it is closed. */
+struct capture_totals capture_totals(const struct capture *c);
 void capture_free(struct capture *c);
 
 #endif

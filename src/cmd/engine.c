@@ -172,11 +172,16 @@ static void before_turn(void *ctx)
 /* When nothing more can pass. */
 static void close_capture(struct engine *e)
 {
+	struct counters *counters = e->setup->counters;
+	struct capture_totals totals;
 	uint64_t spent;
 
 	uv_update_time(&e->loop);
 	spent = uv_now(&e->loop) - e->drain_began_ms;
 	capture_close(e->capture, spent < e->patience_ms ? e->patience_ms - spent : 0);
+	totals = capture_totals(e->capture);
+	counters->packets = totals.packets;
+	counters->packets_dropped = totals.dropped;
 }
 
 static void tear_down(struct engine *e)

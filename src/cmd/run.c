@@ -318,7 +318,7 @@ int run_command(const struct config *cfg, int *exit_code, struct error *err)
 		record_failure(&run.record, err);
 	record_end(&run.record, *exit_code);
 	if (ret == 0 && cfg->summary)
-		summary_print(cfg, &run.record, *exit_code);
+		summary_print(cfg, &run.record, run.engine.counters, *exit_code);
 	if (ret == 0 && learn_finish(&run.learn, cfg, *exit_code, err) < 0) {
 		*exit_code = SUPERVISOR_EXIT_FAILED;
 		ret = -1;

@@ -92,7 +92,8 @@ static const char *capture_point(const struct config *cfg)
 	return option_get(OPTION_CAPTURE_POINT)->choices[cfg->capture_point];
 }
 
-void summary_print(const struct config *cfg, const struct record *record, int exit_code)
+void summary_print(const struct config *cfg, const struct record *record,
+		   const struct counters *counters, int exit_code)
 {
 	struct controls controls = { .list = NULL };
 	cleanup_free char *child = NULL, *egress = NULL;
@@ -115,6 +116,8 @@ void summary_print(const struct config *cfg, const struct record *record, int ex
 	if (cfg->capture) {
 		s.capture.requested = s.capture.effective = capture_point(cfg);
 		s.capture.output = cfg->capture;
+		s.capture.packets = counters->packets;
+		s.capture.dropped = counters->packets_dropped;
 		if (cfg->capture_point == CAPTURE_BOTH) {
 			child = files_name(cfg->capture, "child", 0);
 			egress = files_name(cfg->capture, "egress", 0);

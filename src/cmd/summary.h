@@ -5,6 +5,7 @@
 #include "cmd/record.h"
 
 /* `record` is the run's, closed or not yet; all its lines are written. */
-void summary_print(const struct config *cfg, const struct record *record, int exit_code);
+void summary_print(const struct config *cfg, const struct record *record,
+		   const struct counters *counters, int exit_code);
 
 #endif

@@ -12,6 +12,8 @@ struct counters {
 	uint64_t events[EVENT_COUNT];
 	uint64_t refused_full; /* what the engine's tables had no room for */
 	uint64_t lost_records; /* events that a sink could not write */
+	/* Of all captures: packets seen, and those of them that are in no file. */
+	uint64_t packets, packets_dropped;
 	/* Of the flow log: its last line has no end; that it loses lines has been said. */
 	bool log_torn, log_warned;
 	/* Of one in memory, in bytes: its reader frees what it has taken. */

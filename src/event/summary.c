@@ -83,7 +83,9 @@ static void put_capture(FILE *out, const struct summary *s)
 		fputs(", egress=", out);
 		render_plain_string(out, s->capture.egress);
 	}
-	fputc('\n', out);
+	fprintf(out, "\ncapture packets: total=%llu, dropped=%llu\n",
+		(unsigned long long)s->capture.packets,
+		(unsigned long long)s->capture.dropped);
 }
 
 static void put_rules(FILE *out, const struct view_counts *matched)
@@ -412,6 +414,10 @@ static void json_capture(struct json *j, const struct summary *s)
 	put_string(j, "output", s->capture.output);
 	put_string(j, "child_output", s->capture.child);
 	put_string(j, "egress_output", s->capture.egress);
+	if (s->capture.requested) {
+		json_uint(j, "packets", s->capture.packets);
+		json_uint(j, "dropped_packets", s->capture.dropped);
+	}
 	json_end(j);
 }
 

@@ -15,6 +15,7 @@ struct summary {
 		const char *requested; /* NULL: nothing is captured */
 		const char *effective;
 		const char *output, *child, *egress; /* one, or the two others */
+		uint64_t packets, dropped; /* of all files; not in them */
 	} capture;
 	const char *flow_log;	 /* NULL: there is none */
 	const struct view *view; /* of it; NULL: it can't be read back */

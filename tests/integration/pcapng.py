@@ -105,6 +105,17 @@ def parse(raw):
     return blocks
 
 
+def whole(raw):
+    """Without the part of a block at its end."""
+    at = 0
+    while at + 8 <= len(raw):
+        length = int.from_bytes(raw[at + 4 : at + 8], "little")
+        if at + length > len(raw):
+            break
+        at += length
+    return raw[:at]
+
+
 def run_quietly(*argv):
     """What a program says of a file, which must be no warning."""
     done = subprocess.run([*map(str, argv)], capture_output=True, text=True, timeout=300)

@@ -5,8 +5,11 @@ import re
 
 import pytest
 
+import pcapng
 from lab import CLOSED_PORT, WEB
 from schemas import hold
+
+SOURCE = 7003  # guest/server.py
 
 LOG_LINES = ["events", "dns names", "dns policy rows", "top dns policy correlation", "top target",
              "policy violations", "policy controls", "policy matched domains", "connect errors",
@@ -122,11 +125,37 @@ def test_of_a_capture(sandbox, lab, who):
     assert dict(told(seen))["capture"] == (
         f"requested=both, effective=child+egress, child={both[0]}, egress={both[1]}")
     seen = sandbox("true", options=["--summary", "--summary-format=json", "-c", file, "-C", "both"])
-    assert hold("summary", seen.err)["capture"] == {
+    capture = hold("summary", seen.err)["capture"]
+    assert capture.pop("packets") >= 0 and capture.pop("dropped_packets") == 0
+    assert capture == {
         "status": "enabled", "requested": "both", "effective": "child+egress", "output": None,
         "child_output": both[0], "egress_output": both[1]}
     for path in [str(file), *both]:
         (lab.homes[who] / path).unlink()
+
+
+def test_packets_of_a_capture(sandbox, lab, who):
+    """As many as are in the file."""
+    file = lab.homes[who] / "summary.pcapng"
+    seen = sandbox("curl", "-4sS", "http://www.example.net/hello", options=["--summary", "-c", file])
+    assert [label for label, _ in told(seen)] == [*LABELS[:4], "capture packets", *LABELS[4:]]
+    count = len(pcapng.packets(pcapng.check(file)))
+    assert count > 5 and dict(told(seen))["capture packets"] == f"total={count}, dropped=0"
+    file.unlink()
+
+
+def test_packets_that_a_capture_had_to_drop(sandbox):
+    """Nobody reads it: what the pipe had room for is in it, all others are counted."""
+    process = sandbox.start(
+        "/usr/bin/python3", sandbox.lab.top / "bin/client.py", "download", WEB[4], SOURCE, 64 << 20,
+        options=["-c", "-", "--drain-timeout", "0.1", "--summary", "--summary-format=json"], text=False)
+    err = process.stderr.read().decode()
+    raw = process.stdout.read()
+    assert process.wait(60) == 0
+    capture = hold("summary", err[err.index("{\n"):])["capture"]
+    kept = len(pcapng.packets(pcapng.parse(pcapng.whole(raw))))
+    assert kept > 0 and capture["dropped_packets"] > 0
+    assert capture["packets"] - capture["dropped_packets"] == kept
 
 
 def test_controls_stand_in_one_order(sandbox):
