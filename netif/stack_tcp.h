@@ -29,14 +29,14 @@ struct conn {
 	struct channel ch;
 	struct attempt at;
 	struct stack *st;
-	enum conn_state state;
 	struct conn *hash_next;
+	enum conn_state state;
 	bool hashed;
+	uint16_t mss;	   /* the child's */
 	struct list tick;  /* on the list of those lwIP's timers must see */
 	struct list dirty; /* on the list the next flush works off */
 	struct tcp_pcb *pcb;
 	struct conn_syn syn;
-	uint16_t mss; /* the child's */
 
 	/* Child to remote: what on_data did not take. */
 	struct rx_chunk *rx_head, *rx_tail;

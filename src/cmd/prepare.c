@@ -115,18 +115,22 @@ static int prepare_guard(struct engine *e, struct error *err)
 	/* Eight bytes are never interrupted, random(4). */
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		return error_set(err, errno, "get random numbers");
-	e->names = names_new(NAMES_MAX, seed);
-	if (!e->names)
-		return engine_no_memory(err);
-	if (proxies_make_pool(e->setup->cfg, seed, &e->pool, err))
+	if (prepare_policy(e, err) ||
+	    proxies_make_pool(e->setup->cfg, seed, &e->pool, err))
 		return -1;
+	/* Names of addresses are for rules to match, and for events to tell. */
+	if (policy_uses_names(&e->policy) || events_wanted(&e->events)) {
+		e->names = names_new(NAMES_MAX, seed);
+		if (!e->names)
+			return engine_no_memory(err);
+	}
 	e->guard = (struct guard){ .policy = &e->policy,
 				   .events = &e->events,
 				   .names = e->names,
 				   .pool = e->pool,
 				   .loop = &e->loop,
 				   .audit = e->setup->cfg->audit };
-	return prepare_policy(e, err);
+	return 0;
 }
 
 /* Whoever asked for nothing is told of nothing: what is refused always is no news then. */

@@ -56,18 +56,22 @@ struct flow {
 	struct flow_table *table;
 	uint64_t id, start_ms, sniff_until_ms;
 	enum flow_state state;
-	struct target target; /* without its known names: they come and go */
+	enum route route;
+	/* Without its known names: they come and go. The name it has shown is to be freed. */
+	struct target target;
 	struct names_hold *hold;
 	struct pool_hold *name_hold; /* of a synthetic address; target.name is its */
 	struct endpoint child;
-	enum route route;
-	struct who_ask who;
 	bool sniffs;
-	char *seen_name; /* that it has shown, or NULL */
-	struct attempt *attempt;
-	struct dialer *dialer;
-	struct dial *dial;
-	struct pump pump;
+	union {
+		struct { /* ASKING, DIALING */
+			struct attempt *attempt;
+			struct dialer *dialer;
+			struct dial *dial;
+		};
+		struct pump pump; /* SNIFFING, OPEN */
+	};
+	struct who_ask who[]; /* one, if anybody wants to know */
 };
 
 struct flow_table {
@@ -84,6 +88,11 @@ struct flow_table {
 	void *drained_ctx;
 };
 
+static const struct process *process_of(const struct flow *f)
+{
+	return f->table->deps.who ? who_process(f->who) : NULL;
+}
+
 static void emit(const struct flow *f, struct event ev)
 {
 	ev.flow_id = f->id;
@@ -91,7 +100,7 @@ static void emit(const struct flow *f, struct event ev)
 	ev.child = f->child;
 	ev.remote = f->target.to;
 	ev.via_proxy = f->route != ROUTE_DIRECT;
-	ev.process = who_process(&f->who);
+	ev.process = process_of(f);
 	guard_emit(f->table->deps.guard, &ev);
 }
 
@@ -121,18 +130,19 @@ static void flow_close(struct flow *f, enum close_reason reason, int err)
 						   .reason = reason,
 						   .err = err,
 						   .sniffed = f->sniffs,
-						   .seen_name = f->seen_name } });
+						   .seen_name = f->target.seen_name } });
 	} else if (f->dial) {
 		f->dialer->ops->cancel(f->dial);
 	}
 	f->state = FLOW_CLOSED;
 	guard_release(t->deps.guard, f->hold);
 	guard_release_name(t->deps.guard, f->name_hold);
-	who_forget(&f->who);
+	if (t->deps.who)
+		who_forget(f->who);
 	stop_sniffing(f);
 	list_del(&f->node);
 	t->count--;
-	free(f->seen_name);
+	free((char *)f->target.seen_name);
 	free(f);
 	if (t->draining)
 		drain_check(t);
@@ -153,12 +163,12 @@ static void on_pump_end(struct pump *p, int err)
  * is over. */
 static bool sniffed(struct flow *f, const char *name)
 {
-	struct inquiry q = { .target = f->target, .process = who_process(&f->who) };
+	struct inquiry q = { .target = f->target, .process = process_of(f) };
 
 	stop_sniffing(f);
 	q.target.sniffed = true;
 	q.target.seen_name = name;
-	f->seen_name = name ? strdup(name) : NULL;
+	f->target.seen_name = name ? strdup(name) : NULL;
 	if (!guard_admits(f->table->deps.guard, &f->child, f->id, &q)) {
 		flow_close(f, CLOSE_POLICY, ECONNREFUSED);
 		return false;
@@ -172,9 +182,9 @@ static bool on_held(struct pump *p)
 	struct flow *f = container_of(p, struct flow, pump);
 	char name[SNIFF_NAME_MAX];
 
-	switch (sniff_first_bytes(p->held, p->held_len, name)) {
+	switch (sniff_first_bytes(p->held->bytes, p->held->len, name)) {
 	case SNIFF_NEED_MORE:
-		return p->held_eof ? sniffed(f, NULL) : true;
+		return p->held->eof ? sniffed(f, NULL) : true;
 	case SNIFF_NAME:
 		return sniffed(f, name);
 	case SNIFF_MISMATCH:
@@ -287,7 +297,8 @@ static void on_cancel(void *owner)
 
 static struct flow *flow_new(struct flow_table *t, struct attempt *a)
 {
-	struct flow *f = t->count < t->deps.capacity ? calloc(1, sizeof(*f)) : NULL;
+	size_t size = sizeof(struct flow) + (t->deps.who ? sizeof(struct who_ask) : 0);
+	struct flow *f = t->count < t->deps.capacity ? calloc(1, size) : NULL;
 
 	if (!f)
 		return NULL;
@@ -359,7 +370,7 @@ static void hand_over_dns(struct flow *f)
 static void start(struct flow *f)
 {
 	const struct guard *guard = f->table->deps.guard;
-	struct inquiry q = { .process = who_process(&f->who) };
+	struct inquiry q = { .process = process_of(f) };
 
 	if (!admits(f->table, f->attempt, &q))
 		return refuse(f, ECONNREFUSED, NULL);
@@ -399,7 +410,7 @@ void flow_attempt(void *table, struct attempt *a)
 		event_refused_full(t->deps.guard->events);
 		return a->ops->refuse(a, ECONNREFUSED);
 	}
-	if (!who_ask(t->deps.who, &f->who, &key, on_known))
+	if (!who_ask(t->deps.who, f->who, &key, on_known))
 		start(f);
 }
 

@@ -61,35 +61,39 @@ static bool holds(const struct pump *p)
 /* False when the pump has ended. */
 static bool send_held(struct pump *p)
 {
-	while (p->held_sent < p->held_len) {
-		struct iovec iov = { p->held + p->held_sent, p->held_len - p->held_sent };
+	struct pump_held *h = p->held;
+	bool eof;
+
+	while (h->sent < h->len) {
+		struct iovec iov = { h->bytes + h->sent, h->len - h->sent };
 		ssize_t n = forward(&p->near, &iov, 1, NULL);
 
 		if (n <= 0)
 			return n == 0; /* the far side is full: on_drain */
-		p->held_sent += n;
+		h->sent += n;
 	}
-	free(p->held);
+	eof = h->eof;
 	p->held = NULL;
-	return !p->held_eof || pass_eof(&p->near);
+	free(h);
+	return !eof || pass_eof(&p->near);
 }
 
 bool pump_release(struct pump *p)
 {
-	p->on_held = NULL;
+	p->held->on_more = NULL;
 	return send_held(p);
 }
 
 /* Adds to what is held, as long as it is looked at. Returns the bytes taken. */
-static size_t gather(struct pump *p, const struct iovec *iov, int n)
+static size_t gather(struct pump_held *h, const struct iovec *iov, int n)
 {
 	size_t taken = 0;
 
 	for (int i = 0; i < n; i++) {
-		size_t k = MIN(iov[i].iov_len, PUMP_HELD_MAX - p->held_len);
+		size_t k = MIN(iov[i].iov_len, PUMP_HELD_MAX - h->len);
 
-		memcpy(p->held + p->held_len, iov[i].iov_base, k);
-		p->held_len += k;
+		memcpy(h->bytes + h->len, iov[i].iov_base, k);
+		h->len += k;
 		taken += k;
 	}
 	return taken;
@@ -120,10 +124,10 @@ static size_t hold(struct pump *p, const struct iovec *iov, int n)
 {
 	size_t taken;
 
-	if (!p->on_held)
+	if (!p->held->on_more)
 		return 0; /* the held ones are on their way: on_drain asks for more */
-	taken = gather(p, iov, n);
-	if (!p->on_held(p) || holds(p))
+	taken = gather(p->held, iov, n);
+	if (!p->held->on_more(p) || holds(p))
 		return taken;
 	return send_rest(p, iov, n, taken);
 }
@@ -153,7 +157,7 @@ static void on_drain(void *ctx)
 	struct pump_side *side = ctx;
 	struct channel *other = peer_of(side)->ch;
 
-	if (side == &side->pump->far && holds(side->pump) && !side->pump->on_held &&
+	if (side == &side->pump->far && holds(side->pump) && !side->pump->held->on_more &&
 	    (!send_held(side->pump) || holds(side->pump)))
 		return;
 	other->ops->recv(other);
@@ -165,9 +169,9 @@ static void on_eof(void *ctx)
 	struct pump *p = from->pump;
 
 	if (from == &p->near && holds(p)) {
-		p->held_eof = true;
-		if (p->on_held)
-			p->on_held(p);
+		p->held->eof = true;
+		if (p->held->on_more)
+			p->held->on_more(p);
 		return;
 	}
 	pass_eof(from);
@@ -204,12 +208,14 @@ void pump_start(struct pump *p, struct channel *near, struct channel *far,
 
 int pump_start_held(struct pump *p, struct channel *near, struct channel *far,
 		    void (*on_end)(struct pump *p, int err),
-		    bool (*on_held)(struct pump *p))
+		    bool (*on_more)(struct pump *p))
 {
-	*p = (struct pump){ .on_end = on_end, .on_held = on_held };
-	p->held = malloc(PUMP_HELD_MAX);
-	if (!p->held)
+	struct pump_held *h = alloc_but(sizeof(*h), offsetof(struct pump_held, bytes));
+
+	if (!h)
 		return -ENOMEM;
+	h->on_more = on_more;
+	*p = (struct pump){ .on_end = on_end, .held = h };
 	attach(p, &p->near, near);
 	attach(p, &p->far, far);
 	far->ops->recv(far);

@@ -8,6 +8,15 @@
 
 struct pump;
 
+/* What the near side has sent and the far side has not been given yet. */
+struct pump_held {
+	/* Shows it after each addition; false when that has ended the pump. NULL: released. */
+	bool (*on_more)(struct pump *p);
+	size_t len, sent;
+	bool eof;
+	uint8_t bytes[PUMP_HELD_MAX];
+};
+
 struct pump_side {
 	struct pump *pump;
 	struct channel *ch;
@@ -22,23 +31,17 @@ struct pump {
 	void (*on_end)(struct pump *p, int err);
 	const struct pump_side *failed; /* of an end with an errno */
 	bool ended;
-	/* What the near side sends is gathered first, and shown after each addition. False
-	 * when that has ended the pump. */
-	bool (*on_held)(struct pump *p);
-	uint8_t *held;
-	size_t held_len, held_sent;
-	bool held_eof;
+	struct pump_held *held; /* or NULL: bytes pass as they come */
 };
 
 /* Starts moving bytes; may call on_end before it returns. */
 void pump_start(struct pump *p, struct channel *near, struct channel *far,
 		void (*on_end)(struct pump *p, int err));
-/* The same, but what the near side sends is held back until pump_release(): p->held, at most
- * PUMP_HELD_MAX bytes, and no more to come if p->held_eof. 0, or -ENOMEM: nothing has been
- * done then. */
+/* The same, but what the near side sends is held back until pump_release(): p->held->bytes,
+ * no more to come if p->held->eof. 0, or -ENOMEM: nothing has been done then. */
 int pump_start_held(struct pump *p, struct channel *near, struct channel *far,
 		    void (*on_end)(struct pump *p, int err),
-		    bool (*on_held)(struct pump *p));
+		    bool (*on_more)(struct pump *p));
 /* Sends what was held, then goes on as any pump. May end it: false then. */
 bool pump_release(struct pump *p);
 /* Closes both channels, orderly when err is 0. */

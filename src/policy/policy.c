@@ -288,6 +288,11 @@ bool policy_has_domains(const struct policy *p)
 	return p->sets && p->sets->has_domains;
 }
 
+bool policy_uses_names(const struct policy *p)
+{
+	return policy_has_domains(p) || (p->sets && p->sets->has_routes);
+}
+
 static bool names_are_controlled(const struct policy *p)
 {
 	return p->proxy_only || policy_has_domains(p);
@@ -426,7 +431,7 @@ static struct verdict decide_gateway(const struct target *t,
 bool policy_asks_own_only(const struct policy *p)
 {
 	return p->own_resolvers || p->default_deny || p->proxy || p->proxy_only ||
-	       policy_has_domains(p) || (p->sets && p->sets->has_routes);
+	       policy_uses_names(p);
 }
 
 struct verdict policy_decide_name(const struct policy *p, const struct target *t)

@@ -137,6 +137,8 @@ bool policy_name_is_enough(const struct target *target, const char *name);
 
 /* There are rules about names: they have to be known. */
 bool policy_has_domains(const struct policy *policy);
+/* There are rules or routes that look at the names known for an address. */
+bool policy_uses_names(const struct policy *policy);
 
 /* As events name it. */
 const char *reason_name(enum reason reason);
