@@ -111,10 +111,7 @@ def engine_looks(pid):
                        if line.startswith("Max core")]
     looks["own group"] = os.getpgid(pid) == pid
     looks["dumpable"] = proc.stat().st_uid != 0
-    try:
-        looks["root"] = os.listdir(proc / "root")
-    except OSError as error:  # it is the directory of a process that is gone
-        looks["root"] = errno.errorcode[error.errno]
+    looks["root"] = os.listdir(proc / "root")
     with contextlib.suppress(PermissionError):
         looks["descriptors"] = sorted(os.readlink(fd).split(":")[0] for fd in
                                       (proc / "fd").iterdir())
