@@ -81,8 +81,9 @@ static int take_ids(const struct command_setup *setup, int pair, struct error *e
 /*
  * A key of the terminal must reach the command whenever it is pressed, and once. It signals
  * the group, of which the process is a part from its birth on: what comes before finds only
- * us. So around the birth the keys are not blocked but noted, as the kernel lets no process be
- * born while an unblocked signal waits; the noted ones the process then sends to itself.
+ * us. So from before the birth on the keys are not blocked but noted, as the kernel lets no
+ * process be born while an unblocked signal waits; what is noted then, the process sends to
+ * itself. Init goes on noting: that needs no call that could fail beside a command that runs.
  */
 static volatile sig_atomic_t noted[NSIG];
 
@@ -91,38 +92,47 @@ static void note_key(int number)
 	noted[number] = 1;
 }
 
-static void watch_keys(struct keys *keys)
+bool command_has_key(int number)
 {
-	struct sigaction note = { .sa_handler = note_key, .sa_flags = SA_RESTART };
+	return noted[number];
+}
+
+static int watch_keys(struct keys *keys, struct error *err)
+{
+	const struct sigaction note = { .sa_handler = note_key, .sa_flags = SA_RESTART };
 	sigset_t set;
 
 	sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_SIZE(terminal_keys); i++) {
-		sigaction(terminal_keys[i], &note, &keys->before[i]);
+		if (sigaction(terminal_keys[i], &note, &keys->before[i]) < 0)
+			return error_set(err, errno, "watch the terminal's keys");
 		sigaddset(&set, terminal_keys[i]);
 	}
-	sigprocmask(SIG_UNBLOCK, &set, &keys->mask);
+	if (sigprocmask(SIG_UNBLOCK, &set, &keys->mask) < 0)
+		return error_set(err, errno, "watch the terminal's keys");
+	return 0;
 }
 
-/*
- * What was noted is pending then, with us as with the process (for init.c that says that the
- * command has it). Not raise(3): it knows its thread by init's memory.
- */
-static void leave_keys(const struct keys *keys)
+/* Not raise(3): it knows its thread by init's memory. */
+static int restore_keys(const struct keys *keys)
 {
-	sigprocmask(SIG_SETMASK, &keys->mask, NULL);
+	if (sigprocmask(SIG_SETMASK, &keys->mask, NULL) < 0)
+		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(terminal_keys); i++) {
-		sigaction(terminal_keys[i], &keys->before[i], NULL);
+		if (sigaction(terminal_keys[i], &keys->before[i], NULL) < 0)
+			return -1;
 		if (noted[terminal_keys[i]])
 			kill(getpid(), terminal_keys[i]);
 	}
+	return 0;
 }
 
-static int restore_signals(const struct command_signals *signals, struct error *err)
+static int restore_signals(const struct process *p, struct error *err)
 {
 	const struct sigaction dfl = { .sa_handler = SIG_DFL };
+	const struct command_signals *signals = p->setup->signals;
 
-	if (sigaction(SIGPIPE, &dfl, NULL) < 0 ||
+	if (restore_keys(&p->keys) < 0 || sigaction(SIGPIPE, &dfl, NULL) < 0 ||
 	    sigaction(SIGCHLD, &signals->child, NULL) < 0 ||
 	    sigaction(SIGXFSZ, &signals->file_size, NULL) < 0 ||
 	    sigprocmask(SIG_SETMASK, &signals->mask, NULL) < 0)
@@ -139,9 +149,8 @@ static int prepare(const struct process *p, struct error *err)
 		return error_set(err, errno, "close inherited descriptors");
 	if (seccomp_confine_command(err) < 0)
 		return -1;
-	leave_keys(&p->keys);
 	/* Last: whoever is stopped here stops init, too, which waits for the exec. */
-	return restore_signals(p->setup->signals, err);
+	return restore_signals(p, err);
 }
 
 static int run(void *arg)
@@ -211,14 +220,13 @@ pid_t command_start(const struct command_setup *setup, struct pathexec_result *w
 	pid_t pid;
 
 	scrub_environment();
-	if (pathexec_prepare(&process.program, setup->argv, getenv("PATH"), err) < 0)
+	if (pathexec_prepare(&process.program, setup->argv, getenv("PATH"), err) < 0 ||
+	    watch_keys(&process.keys, err) < 0)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, errno, "create a socket pair");
 	process.pair = pair[1];
-	watch_keys(&process.keys);
 	pid = start(&process);
-	leave_keys(&process.keys);
 	ret = pid < 0 ? no_namespace(err) : 0;
 	close(pair[1]);
 	if (ret == 0 && written_by_init(setup))

@@ -32,4 +32,10 @@ struct command_setup {
 pid_t command_start(const struct command_setup *setup, struct pathexec_result *why,
 		    struct error *err);
 
+/*
+ * Whether this key of the terminal has come since command_start() began: then the command has
+ * it, if it is in the caller's process group.
+ */
+bool command_has_key(int number);
+
 #endif

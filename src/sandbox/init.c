@@ -5,8 +5,9 @@
  * As process 1 it is what everything else hangs on: when it dies, the kernel kills all
  * processes of the namespace, so its own end is the surest way to end a run. It dies with
  * the supervisor (PDEATHSIG; and end of file on the pair, should the supervisor have died
- * before that was set). It shares the supervisor's process group, but terminal signals do
- * nothing to it: the kernel drops what process 1 has no handler for.
+ * before that was set). It shares the supervisor's process group, but what is sent to that
+ * does nothing to it: it stands pending, or is noted (command.c), and so tells what the
+ * command has been sent without us.
  *
  * The end of a run has one path, whoever asks for it:
  *
@@ -35,6 +36,7 @@
 #include "sandbox/hide.h"
 #include "sandbox/mounts.h"
 #include "sandbox/ns.h"
+#include "sandbox/procs_read.h"
 #include "sandbox/terminal.h"
 
 #define GRACE_MS 2000
@@ -52,6 +54,7 @@ struct init {
 	int64_t grace_end_ms; /* ENDING */
 	int child_signal;     /* signalfd */
 	pid_t command;	      /* 0 when reaped */
+	int stop_signal;      /* by which it was stopped last, or 0 */
 	int wait_status;      /* of the command */
 	struct hide hide;
 };
@@ -234,13 +237,21 @@ static void end_all(struct init *in)
 	kill(-1, SIGCONT); /* a stopped process can't act on SIGTERM */
 }
 
+static void tell_stop(const struct init *in)
+{
+	const struct proto_msg msg = {
+		.type = PROTO_STOPPED,
+		.stop_signal = in->stop_signal,
+	};
+
+	tell(in, &msg);
+}
+
 static void on_command_status(struct init *in, int status)
 {
-	struct proto_msg msg = { .type = PROTO_STOPPED };
-
 	if (WIFSTOPPED(status)) {
-		msg.stop_signal = WSTOPSIG(status);
-		tell(in, &msg);
+		in->stop_signal = WSTOPSIG(status);
+		tell_stop(in);
 		return;
 	}
 	in->command = 0;
@@ -278,31 +289,57 @@ static void on_child_signal(struct init *in)
 	}
 }
 
-/*
- * Whether the command has what the terminal sent to the caller's whole group, whose leader is
- * outside: its id is 0 here. It has if it is still in that group and we were born when it
- * came: then it stands pending with us, who never take it. (Signals that stop and continue
- * take each other back; so those say nothing.)
- */
-static bool has_from_terminal(const struct init *in, int number)
+/* Takes signals that stand pending with us, who block them; returns whether there were any. */
+static bool take_pending(const int *numbers, size_t count)
 {
-	sigset_t ours;
+	const struct timespec at_once = { 0 };
+	bool any = false;
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < count; i++)
+		sigaddset(&set, numbers[i]);
+	while (sigtimedwait(&set, NULL, &at_once) > 0)
+		any = true;
+	return any;
+}
+
+/*
+ * Whether the command has been sent this without us, in the caller's whole group. The group's
+ * leader is outside: its id is 0 here. A key has come to the command if we noted it.
+ *
+ * Signals that stop and continue take each other back, with us as with the command; what the
+ * supervisor has read may be taken back by now. So if a stop is pending instead of a SIGCONT,
+ * it has come later, and the command must not be continued once more.
+ */
+static bool command_has(const struct init *in, int number, bool from_terminal)
+{
+	static const int job_control[] = { SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU };
 
 	if (getpgid(in->command) != 0)
 		return false;
-	return !terminal_key(number) ||
-	       (sigpending(&ours) == 0 && sigismember(&ours, number));
+	if (number == SIGCONT)
+		return take_pending(job_control, ARRAY_SIZE(job_control));
+	if (from_terminal && terminal_key(number))
+		return command_has_key(number);
+	if (from_terminal)
+		take_pending(&number, 1);
+	return from_terminal;
 }
 
 static void signal_command(const struct init *in, int number, bool from_terminal)
 {
 	const struct proto_msg continued = { .type = PROTO_CONTINUED };
 
-	if (in->command != 0 && !(from_terminal && has_from_terminal(in, number)))
+	if (in->command != 0 && !command_has(in, number, from_terminal))
 		kill(in->command, number);
-	/* The kernel has forgotten a stop that we have not waited for. */
-	if (number == SIGCONT)
-		tell(in, &continued);
+	if (number != SIGCONT)
+		return;
+	/* What was told of stops is over; the kernel has forgotten others. Not one that has
+	 * come since, but that it tells once only. */
+	tell(in, &continued);
+	if (in->command != 0 && in->stop_signal && procs_is_stopped(in->command))
+		tell_stop(in);
 }
 
 static void on_supervisor(struct init *in)
@@ -346,18 +383,19 @@ static void serve(struct init *in)
 	};
 
 	for (;;) {
-		if (poll(polls, ARRAY_SIZE(polls), time_left_ms(in)) < 0 &&
-		    errno != EINTR)
+		int n = poll(polls, ARRAY_SIZE(polls), time_left_ms(in));
+
+		if (n < 0 && errno != EINTR)
 			_exit(EXIT_FAILURE);
-		if (polls[0].revents)
+		if (n > 0 && polls[0].revents)
 			on_child_signal(in);
-		if (polls[1].revents)
+		if (n > 0 && polls[1].revents)
 			on_supervisor(in);
-		if (polls[2].revents) {
+		if (n > 0 && polls[2].revents) {
 			on_engine(in);
 			polls[2].fd = -1;
 		}
-		if (polls[3].revents) {
+		if (n > 0 && polls[3].revents) {
 			hide_event(&in->hide);
 			polls[3].fd = in->hide.fd;
 		}

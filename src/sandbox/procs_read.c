@@ -66,17 +66,38 @@ pid_t procs_last_pid(void)
 	return last ? atoi(last) : 0;
 }
 
-pid_t procs_parent(pid_t pid)
+/* As proc(5) has it; '\0' and 0 when there is no such process. */
+static void read_stat(pid_t pid, char *state, int *parent)
 {
 	char path[PATH_ROOM], text[512];
 	const char *end;
-	int parent;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	read_file(path, text, sizeof(text));
 	/* The name before may hold anything. */
 	end = strrchr(text, ')');
-	return end && sscanf(end, ") %*c %d", &parent) == 1 ? parent : 0;
+	if (end && sscanf(end, ") %c %d", state, parent) == 2)
+		return;
+	*state = '\0';
+	*parent = 0;
+}
+
+pid_t procs_parent(pid_t pid)
+{
+	char state;
+	int parent;
+
+	read_stat(pid, &state, &parent);
+	return parent;
+}
+
+bool procs_is_stopped(pid_t pid)
+{
+	char state;
+	int parent;
+
+	read_stat(pid, &state, &parent);
+	return state == 'T';
 }
 
 void procs_describe(struct owner_answer *answer)

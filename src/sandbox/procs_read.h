@@ -1,4 +1,4 @@
-/* What procs.c reads in /proc, file by file. Whatever can't be read is 0 or NULL. */
+/* What we read in /proc, file by file. Whatever can't be read is 0 or NULL. */
 #ifndef SANDBOX_PROCS_READ_H
 #define SANDBOX_PROCS_READ_H
 
@@ -17,6 +17,7 @@ void procs_each_number(int dir, off_t *distance, bool (*on_number)(void *ctx, in
 /* The number that was given away last in our PID namespace. */
 pid_t procs_last_pid(void);
 pid_t procs_parent(pid_t pid);
+bool procs_is_stopped(pid_t pid);
 
 /* /proc/PID/fd, to be closed; -1 when it may not be read. */
 int procs_open_fds(pid_t pid);

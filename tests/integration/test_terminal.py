@@ -274,6 +274,38 @@ def test_stops_that_are_over(shell):
     assert_prompt_works(shell)
 
 
+@pytest.mark.skipif(PLAIN, reason="CHILDFLOW=plain")
+@pytest.mark.parametrize("stops", ["by a key", "by itself"])
+def test_a_late_sigcont_undoes_no_later_stop(shell, stops):
+    """The supervisor reads the group's SIGCONT when the command has gone on and stopped again."""
+    itself = "kill -STOP $$; echo on; kill -STOP $$; " if stops == "by itself" else ""
+    shell.type(f"$cf sh -c 'echo up; {itself}exec sleep 1000'\n")
+    shell.expect(r"\nup\r\n")
+    if not itself:
+        shell.type(CTRL_Z)
+    shell.expect("Stopped.*\r\n" + PROMPT)
+    supervisor, = children(shell.leader.pid)
+    init, = [child for child in children(supervisor) if children(child)]
+    command, = children(init)
+    # What is sent to the group, a process at a time.
+    for number in [signal.SIGCONT] if itself else [signal.SIGCONT, signal.SIGTSTP]:
+        os.kill(init, number)
+        os.kill(command, number)
+    if itself:
+        shell.expect("on\r\n")
+    poll(lambda: state(command) == "T", "the second stop")
+    os.kill(supervisor, signal.SIGCONT)
+    poll(lambda: state(supervisor) == "T", "the supervisor to stop, too")
+    assert state(command) == "T"
+    shell.type("fg\n")
+    shell.expect("sleep 1000'\r\n")
+    poll(lambda: state(command) != "T", "the command to go on")
+    shell.type(CTRL_C)
+    shell.expect(PROMPT)
+    assert shell.status() == 130
+    assert_prompt_works(shell)
+
+
 # --- a shell inside -----------------------------------------------------------------------------
 
 
