@@ -517,6 +517,8 @@ static void change_files(struct capfile *w)
 	w->run_dropped += w->stats.dropped;
 	w->stats = (struct capfile_stats){ 0 };
 	header(w);
+	if (w->setup.begun)
+		w->setup.begun(w->setup.ctx);
 	if (w->secrets.len && (w->buf.room - w->buf.len >= w->secrets.len ||
 			       grow(w, w->buf.len + w->secrets.len))) {
 		memcpy(w->buf.data + w->buf.len, w->secrets.data, w->secrets.len);

@@ -19,6 +19,7 @@ struct capfile_setup {
 	struct pcapng_interface interface;
 	/* Asks for the next file, which comes by capfile_next(); NULL: there is only one. */
 	void (*rotate)(void *ctx);
+	void (*begun)(void *ctx); /* that is in use now; or NULL */
 	void *ctx;
 	uint64_t rotate_bytes; /* 0: not by size */
 	uint64_t rotate_ns;    /* 0: not by time */

@@ -300,7 +300,7 @@ int capture_next_file(struct capture *c, enum capture_view view, struct error *e
 	const struct capture_setup *s = c->setup;
 	struct view *v = &c->views[view];
 	const char *name = file_view(s, view);
-	cleanup_free char *path = NULL, *old = NULL;
+	cleanup_free char *path = NULL;
 	int fd;
 
 	if (rotates(s))
@@ -316,12 +316,20 @@ int capture_next_file(struct capture *c, enum capture_view view, struct error *e
 		close(fd);
 		return -1;
 	}
-	if (s->rotate_count && v->number > s->rotate_count) {
-		old = files_name(s->path, name, v->number - s->rotate_count);
-		if (old && unlink(old) < 0 && errno != ENOENT)
-			log_warn("%s can't be removed: %s", old, strerror(errno));
-	}
 	return fd;
+}
+
+void capture_file_begun(const struct capture *c, enum capture_view view)
+{
+	const struct capture_setup *s = c->setup;
+	unsigned number = c->views[view].number;
+	cleanup_free char *old = NULL;
+
+	if (!s->rotate_count || number <= s->rotate_count)
+		return;
+	old = files_name(s->path, file_view(s, view), number - s->rotate_count);
+	if (old && unlink(old) < 0 && errno != ENOENT)
+		log_warn("%s can't be removed: %s", old, strerror(errno));
 }
 
 void capture_remove_unused(const struct capture *c)
@@ -399,6 +407,14 @@ static void ask_next(void *ctx)
 	c->deps.rotate(c->deps.ctx, v - c->views);
 }
 
+static void tell_begun(void *ctx)
+{
+	const struct view *v = ctx;
+	const struct capture *c = v->capture;
+
+	c->deps.begun(c->deps.ctx, v - c->views);
+}
+
 /* "command: curl -s 'a b'": for people; words with blanks are quoted. */
 static void describe_command(char *out, size_t size, const char *const *words)
 {
@@ -424,6 +440,7 @@ static int start_view(struct capture *c, enum capture_view view, struct error *e
 		.rotate_bytes = s->rotate_bytes,
 		.rotate_ns = s->rotate_ns,
 		.rotate = rotates(s) ? ask_next : NULL,
+		.begun = tell_begun,
 		.ctx = v,
 	};
 

@@ -45,6 +45,9 @@ size_t capture_descriptors(const struct capture *c, int out[static VIEW_COUNT]);
 
 /* In the supervisor: the next file of a view, as rotate() has asked for. -1 and err. */
 int capture_next_file(struct capture *c, enum capture_view view, struct error *err);
+/* It is being written: removes one that is too old. Not before, or there were too few if this one
+ * should never be needed. */
+void capture_file_begun(const struct capture *c, enum capture_view view);
 
 /* In the supervisor, at the end: removes the files that were opened and not needed. */
 void capture_remove_unused(const struct capture *c);
@@ -54,6 +57,8 @@ struct capture_deps {
 	struct events *events;
 	/* Asks for capture_next_file() to be called in the supervisor. */
 	void (*rotate)(void *ctx, enum capture_view view);
+	/* The same of capture_file_begun(). */
+	void (*begun)(void *ctx, enum capture_view view);
 	void *ctx;
 };
 

@@ -9,19 +9,32 @@
 
 #define KEYS_VARIABLE "SSLKEYLOGFILE"
 
+/* The engine is no authority on what is asked for. */
+static bool is_wanted(const struct packets *p, unsigned view)
+{
+	return view < VIEW_COUNT && p->setup.views[view];
+}
+
 static int next_file(void *ctx, unsigned view)
 {
 	struct packets *p = ctx;
 	struct error err;
 	int fd;
 
-	/* The engine is no authority on what is asked for. */
-	if (view >= VIEW_COUNT || !p->setup.views[view])
+	if (!is_wanted(p, view))
 		return -1;
 	fd = capture_next_file(p->capture, view, &err);
 	if (fd < 0)
 		log_warn("--capture-rotate: %s: the last file goes on", err.text);
 	return fd;
+}
+
+static void file_begun(void *ctx, unsigned view)
+{
+	struct packets *p = ctx;
+
+	if (is_wanted(p, view))
+		capture_file_begun(p->capture, view);
 }
 
 /* The command's stdout would stand among the packets. */
@@ -84,6 +97,7 @@ int packets_open(struct packets *p, const struct config *cfg,
 	supervisor->engine_finishes = true;
 	supervisor->keys = cfg->capture_keys;
 	supervisor->next_file = next_file;
+	supervisor->file_begun = file_begun;
 	supervisor->next_file_ctx = p;
 	if (cfg->capture_keys && ask_for_keys(err) < 0)
 		return -1;

@@ -179,11 +179,21 @@ static void ask_next_file(void *ctx, enum capture_view view)
 	proto_send(e->supervisor_fd, &msg, NULL, 0);
 }
 
+static void tell_file_begun(void *ctx, enum capture_view view)
+{
+	const struct engine *e = ctx;
+	const struct proto_msg msg = { .type = PROTO_FILE_BEGUN, .file = view };
+
+	proto_send(e->supervisor_fd, &msg, NULL, 0);
+}
+
 static int prepare_capture(struct engine *e, struct error *err)
 {
-	const struct capture_deps deps = {
-		.loop = &e->loop, .events = &e->events, .rotate = ask_next_file, .ctx = e
-	};
+	const struct capture_deps deps = { .loop = &e->loop,
+					   .events = &e->events,
+					   .rotate = ask_next_file,
+					   .begun = tell_file_begun,
+					   .ctx = e };
 
 	e->capture = e->setup->capture;
 	if (!e->capture)

@@ -43,9 +43,10 @@ enum proto_type {
 	PROTO_OWNER, /* .owner: one of the answers to PROTO_WHOSE */
 
 	/* engine -> supervisor */
-	PROTO_DRAINED,	 /* .lost: nothing more comes or goes; now it tidies up */
-	PROTO_NEXT_FILE, /* .file is to be followed by another */
-	PROTO_WHOSE,	 /* .whose; the next one only when this is answered */
+	PROTO_DRAINED,	  /* .lost: nothing more comes or goes; now it tidies up */
+	PROTO_NEXT_FILE,  /* .file is to be followed by another */
+	PROTO_FILE_BEGUN, /* the one that was sent for .file is being written */
+	PROTO_WHOSE,	  /* .whose; the next one only when this is answered */
 };
 
 /* The descriptors that travel with PROTO_TAP. */

@@ -263,6 +263,8 @@ static void on_engine(struct supervisor *sv)
 	}
 	if (msg.type == PROTO_NEXT_FILE)
 		broker_next_file(&sv->broker, sv->tree.engine, msg.file);
+	if (msg.type == PROTO_FILE_BEGUN && sv->setup->file_begun)
+		sv->setup->file_begun(sv->setup->next_file_ctx, msg.file);
 	if (msg.type == PROTO_WHOSE)
 		on_whose(sv, &msg);
 	if (msg.type == PROTO_DRAINED && sv->phase == DRAINING)

@@ -54,6 +54,8 @@ struct supervisor_setup {
 	/* Opens, in the supervisor, the file that is to follow one of the engine's, by its
 	 * number; -1: there is none. */
 	int (*next_file)(void *ctx, unsigned file);
+	/* It is being written, and the one before it is no more. */
+	void (*file_begun)(void *ctx, unsigned file);
 	void *next_file_ctx;
 	/* Called in the supervisor while the command runs; returns after how many milliseconds it
 	 * wants to be called again. NULL: nobody wants that. */

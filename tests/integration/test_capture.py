@@ -359,13 +359,17 @@ def test_rotation(lab, sandbox, family, file):
     assert hashlib.sha256(data).hexdigest() == pattern.digest(16 * MIB)
 
 
-def test_rotation_keeps_the_last(sandbox, file):
-    seen = sandbox.client("download", WEB[4], SOURCE, 16 * MIB,
+@pytest.mark.parametrize("size", [16 * MIB, 2_700_000, 2_900_000])
+def test_rotation_keeps_the_last(sandbox, file, size):
+    """Both of them, also when a third one has been opened that nothing is left for."""
+    seen = sandbox.client("download", WEB[4], SOURCE, size,
                           options=["-c", file, "--capture-rotate", "1M:2", "-C", "both"])
     assert seen.status == 0, seen
     for view in ("child", "egress"):
         files = sorted(file.parent.glob(f"run.{view}.*.pcapng"))
-        assert len(files) == 2 and files[0].name >= f"run.{view}.00002.pcapng"
+        last = int(files[-1].name.split(".")[2])
+        assert [f.name for f in files] == [f"run.{view}.{n:05}.pcapng" for n in range(max(last - 1, 1), last + 1)]
+        assert last >= 3 or size < 16 * MIB
         pcapng.check(files[0])
 
 
