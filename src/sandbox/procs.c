@@ -16,7 +16,9 @@
  *
  * All but the first two are hints where to look: whoever is named has the socket now.
  *
- * The tree is init's descendants (proctree.c). DEADLINE_MS ends every search: what is not found then is unknown.
+ * The tree is init's descendants (proctree.c). Every search ends when it has cost DEADLINE_NS
+ * of CPU time: what is not found then is unknown. (Not so much time: on a busy machine there
+ * would be less in it, and in the end nothing found.)
  *
  * A descriptor may have come by fork(2), and then several processes have it. In a small tree
  * all are looked at, else the finder's ancestors are, who have it under the same number. It is
@@ -41,7 +43,7 @@
 #include "sandbox/procs_read.h"
 #include "sandbox/proctree.h"
 
-#define DEADLINE_MS 40
+#define DEADLINE_NS 40000000
 #define REREAD_EVERY_MS 1000
 #define RECENT 8
 #define HINTS 64
@@ -84,7 +86,7 @@ struct search {
 	struct holder holders[OWNER_BATCH][HOLDERS];
 	size_t holder_count[OWNER_BATCH];
 	size_t count, left; /* questions; those without a holder */
-	int64_t deadline_ms;
+	uint64_t begin_ns;  /* of CPU time */
 };
 
 static int64_t now_ms(void)
@@ -97,7 +99,7 @@ static int64_t now_ms(void)
 
 static bool over(const struct search *s)
 {
-	return now_ms() >= s->deadline_ms;
+	return procs_cpu_ns() - s->begin_ns >= DEADLINE_NS;
 }
 
 /* --- descriptors --- */
@@ -395,7 +397,7 @@ static void start(struct search *s, struct procs *p,
 {
 	*s = (struct search){ .procs = p,
 			      .count = MIN(count, (size_t)OWNER_BATCH),
-			      .deadline_ms = now_ms() + DEADLINE_MS };
+			      .begin_ns = procs_cpu_ns() };
 	for (size_t i = 0; i < s->count; i++) {
 		const struct owner_question *q = &questions[i];
 
@@ -425,7 +427,6 @@ static bool next_owner(pid_t owners[static OWNER_BATCH], size_t count,
 void procs_find(struct procs *p, const struct owner_question *questions, size_t count,
 		void (*tell)(void *ctx, const struct owner_answer *answer), void *ctx)
 {
-	uint64_t begin_ns = procs_cpu_ns();
 	pid_t owners[OWNER_BATCH];
 	struct owner_answer answer, next;
 	struct search s;
@@ -447,7 +448,7 @@ void procs_find(struct procs *p, const struct owner_question *questions, size_t 
 		more = next_owner(owners, s.count, &next);
 		answer.last = !more;
 		answer.cut = s.left && over(&s);
-		answer.cost_ns = procs_cpu_ns() - begin_ns;
+		answer.cost_ns = procs_cpu_ns() - s.begin_ns;
 		tell(ctx, &answer);
 		answer = next;
 	} while (more);
