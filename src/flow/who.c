@@ -8,8 +8,9 @@
  *
  * A socket that is closed has no owner any more, so a process that exits right after its
  * connection would never be found in time. But as long as its connect() is not answered, it
- * waits: the flow is dialled when its owner is known. That takes some tens of microseconds, and
- * never more than WAIT_MS.
+ * waits: the flow is dialled when its owner is known. That takes some tens of microseconds. It
+ * may take long where the machine has no time for the supervisor, or a terminal has stopped it:
+ * who has waited for WAIT_MS goes on, and nobody else waits until it has answered.
  *
  * Finding out must not cost more than it is worth: SHARE of one CPU's time, with a little saved
  * up. When that is spent nobody waits any more, and the next batch goes out when there is
@@ -32,7 +33,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define WAIT_MS 50
+#define WAIT_MS 500
 #define TICK_MS 10
 #define TRIES 8 /* of one question, when searches take too long */
 #define SHARE_PERCENT 2
@@ -55,6 +56,7 @@ struct who {
 	struct list pending, waiting;	   /* asks; the latter in order of time */
 	struct who_ask *sent[OWNER_BATCH]; /* by question; NULL: given up or answered */
 	bool under_way;
+	bool late;	  /* and has let somebody wait in vain */
 	int64_t saved_ns; /* of CPU time; below 0: debts */
 	uint64_t saved_at_ns;
 	struct who_person *last; /* found; the next one is most often the same */
@@ -129,13 +131,18 @@ static void save_up(struct who *w)
 	w->saved_at_ns = now;
 }
 
-static void settle(struct who_ask *a)
+static void go_on(struct who_ask *a)
 {
-	list_del(&a->pending);
 	if (list_empty(&a->waiting))
 		return;
 	list_del(&a->waiting);
 	a->on_known(a);
+}
+
+static void settle(struct who_ask *a)
+{
+	list_del(&a->pending);
+	go_on(a);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -147,8 +154,8 @@ static void on_tick(uv_timer_t *timer)
 
 		if (uv_now(w->deps.loop) < a->until_ms)
 			return;
-		list_del(&a->waiting);
-		a->on_known(a);
+		w->late = w->under_way;
+		go_on(a);
 	}
 	if (list_empty(&w->pending))
 		uv_timer_stop(timer);
@@ -165,7 +172,7 @@ bool who_ask(struct who *w, struct who_ask *a, const struct who_key *key,
 	if (!uv_is_active((uv_handle_t *)&w->tick))
 		uv_timer_start(&w->tick, on_tick, TICK_MS, TICK_MS);
 	save_up(w);
-	if (!on_known || w->saved_ns <= 0)
+	if (!on_known || w->saved_ns <= 0 || w->late)
 		return false;
 	a->until_ms = uv_now(w->deps.loop) + WAIT_MS;
 	list_add_tail(&w->waiting, &a->waiting);
@@ -288,19 +295,25 @@ static size_t take_batch(struct who *w, struct who_ask **batch, uint32_t *inodes
 
 /* --- batches --- */
 
-/* What is left of the batch is not known; if the search was cut short, not yet. */
+/* What is left of the batch is not known; if the search was cut short, not yet, and nobody
+ * waits for another one. */
 static void settle_sent(struct who *w, bool cut)
 {
 	for (size_t i = 0; i < OWNER_BATCH; i++) {
 		struct who_ask *a = w->sent[i];
 
 		w->sent[i] = NULL;
-		if (a && cut && ++a->tries < TRIES)
+		if (!a)
+			continue;
+		if (cut && ++a->tries < TRIES) {
 			list_add_tail(&w->pending, &a->pending);
-		else if (a)
+			go_on(a);
+		} else {
 			settle(a);
+		}
 	}
 	w->under_way = false;
+	w->late = false;
 }
 
 void who_flush(struct who *w)

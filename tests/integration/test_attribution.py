@@ -87,10 +87,11 @@ def test_forked_workers(guest, flow_log):
 
 def test_short_lived_processes(guest, flow_log):
     """Each is gone as soon as it is connected."""
-    seen = guest("short", WEB[4], HTTP, 50)
-    assert len(seen) == 50
-    assert owners(flow_log, "connect_attempt") == seen
-    assert owners(flow_log, "flow_end") == seen
+    for _ in range(5):  # what a run may spend at once is enough for ten on any machine
+        seen = guest("short", WEB[4], HTTP, 10)
+        assert len(seen) == 10
+        assert owners(flow_log, "connect_attempt") == seen
+        assert owners(flow_log, "flow_end") == seen
 
 
 def test_socket_of_parent_and_worker(guest, flow_log):

@@ -177,6 +177,25 @@ static void who_waits_may_be_told_late(void **state)
 	while (t.known == 0)
 		uv_run(&t.loop, UV_RUN_ONCE);
 	assert_null(who_process(&t.asks[0]));
+	/* Nobody else waits before there is an answer. */
+	assert_false(ask(1, on_known));
+	answer(1, 5, "late", true, 0);
+	assert_int_equal(t.known, 1);
+	assert_int_equal(who_process(&t.asks[0])->pid, 5);
+	assert_true(ask(2, on_known));
+}
+
+static void nobody_waits_for_a_second_search(void **state)
+{
+	struct owner_answer cut = { .last = true, .cut = true };
+
+	(void)state;
+	assert_true(ask(0, on_known));
+	who_flush(t.who);
+	who_answer(t.who, &cut);
+	assert_int_equal(t.known, 1);
+	who_flush(t.who);
+	assert_int_equal(t.sends, 2);
 	answer(1, 5, "late", true, 0);
 	assert_int_equal(t.known, 1);
 	assert_int_equal(who_process(&t.asks[0])->pid, 5);
@@ -240,6 +259,7 @@ int main(void)
 		WITH_WHO(one_batch_at_a_time),
 		WITH_WHO(nobody_waits_when_the_time_is_spent),
 		WITH_WHO(who_waits_may_be_told_late),
+		WITH_WHO(nobody_waits_for_a_second_search),
 		WITH_WHO(nobody_is_there_to_be_asked),
 		WITH_WHO(a_socket_that_is_none),
 		WITH_WHO(one_that_is_told_may_end_another),
