@@ -8,7 +8,8 @@ void refusals_init(struct refusals *t, const struct guard *guard, struct who *wh
 	list_init(&t->list);
 }
 
-/* Judged anew: the names it was judged by may be gone. */
+/* Judged anew: the names it was judged by may be gone. A name that has come meanwhile, and
+ * would allow it, comes too late for this one. */
 static void tell(struct refusal *r)
 {
 	struct refusals *t = r->of;
@@ -16,7 +17,12 @@ static void tell(struct refusal *r)
 			     .of_server = r->of_server,
 			     .process = who_process(&r->who) };
 
-	guard_admits(t->guard, &r->child, 0, &q);
+	guard_judge(t->guard, &q);
+	if (!guard_objects(&q)) {
+		q.verdict = r->verdict;
+		q.passes = r->passes;
+	}
+	guard_tell(t->guard, &r->child, 0, &q);
 	who_forget(&r->who);
 	list_del(&r->node);
 	t->count--;
@@ -40,7 +46,10 @@ bool refusals_add(struct refusals *t, struct refusal *r, const struct endpoint *
 			       .target = { .protocol = q->target.protocol,
 					   .to = q->target.to },
 			       .of_server = q->of_server,
+			       .verdict = q->verdict,
+			       .passes = q->passes,
 			       .on_told = on_told };
+	r->verdict.name = NULL;
 	if (!who_ask(t->who, &r->who, &key, on_known)) {
 		who_forget(&r->who);
 		return false;

@@ -28,6 +28,8 @@ struct refusal {
 	struct endpoint child;
 	struct target target;
 	bool of_server;
+	struct verdict verdict; /* without its name */
+	bool passes;
 	/* It has been told: refuses, and frees it. */
 	void (*on_told)(struct refusal *r);
 };

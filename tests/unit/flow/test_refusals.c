@@ -112,6 +112,19 @@ static void whose_it_is_may_stay_unknown(void **state)
 	assert_int_equal(t.pid, 0);
 }
 
+/* As a name would, that is learned while it waits. */
+static void what_would_be_allowed_by_now_is_told(void **state)
+{
+	(void)state;
+	assert_true(add(0));
+	t.policy.offline = false;
+	who_flush(t.who);
+	who_answer(t.who, &(struct owner_answer){ .last = true });
+	assert_int_equal(t.told, 1);
+	assert_int_equal(t.refused, 1);
+	assert_int_equal(t.reason, REASON_OFFLINE);
+}
+
 static void nobody_wants_to_know(void **state)
 {
 	(void)state;
@@ -153,6 +166,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(it_is_told_with_its_process),
 		T(whose_it_is_may_stay_unknown),
+		T(what_would_be_allowed_by_now_is_told),
 		T(nobody_wants_to_know),
 		T(it_does_not_wait_when_the_time_is_spent),
 		T(so_many_wait_and_no_more),
