@@ -4,6 +4,8 @@ import fnmatch
 import re
 from pathlib import Path
 
+import breakages
+
 FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 80
 FRAGMENTS = ("netif/*.mk", "src/*/*.mk", "src/*/*/*.mk")
@@ -42,7 +44,7 @@ class Rules:
 
 class Tree:
     def __init__(self, top):
-        top = Path(top)
+        self.top = top = Path(top)
         paths = sorted([*top.glob("netif/**/*.[ch]"), *top.glob("src/**/*.[ch]")])
         self.files = {str(p.relative_to(top)): p.read_text() for p in paths}
         fragments = sorted(p for pattern in FRAGMENTS for p in top.glob(pattern))
@@ -134,6 +136,23 @@ def check_unfinished(tree, rules):
                 yield f"{path}:{number}: unfinished"
 
 
+def check_breakages(tree, rules):
+    """make check-mutants takes long, so its lists would grow old unseen."""
+    for path in sorted((tree.top / "tests/lint/mutants").glob("*.txt")):
+        try:
+            tests, mutants = breakages.parse(path)
+        except ValueError as error:
+            yield str(error)
+            continue
+        if not tests:
+            yield f"{path.name}: names no tests"
+        for mutant in mutants:
+            try:
+                mutant.broken(tree.top)
+            except ValueError as error:
+                yield f"{path.name}: {error}"
+
+
 CHECKS = {
     "rooms include only what layers.txt allows": check_layers,
     "library headers come in at one door": check_doors,
@@ -141,4 +160,5 @@ CHECKS = {
     "no exported name looks like lwIP's": check_names,
     "fragments list exactly the files there are": check_fragments,
     "nothing is left unfinished": check_unfinished,
+    "what check-mutants breaks is there": check_breakages,
 }
