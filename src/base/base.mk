@@ -5,6 +5,7 @@ childflow_lib_sources += \
 	src/base/buf.c \
 	src/base/buf.h \
 	src/base/channel.h \
+	src/base/clock.h \
 	src/base/decimal.h \
 	src/base/dgram.h \
 	src/base/dialer.h \

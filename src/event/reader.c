@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/util.h"
 
 #define PROGRESS_FIRST_MS 1000
@@ -55,14 +55,6 @@ void reader_only_run(struct reader *r, const char *run_id)
 	r->only_run = run_id;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * UINT64_C(1000) + t.tv_nsec / 1000000;
-}
-
 static void tell_progress(struct reader *r)
 {
 	const char *slash = strrchr(r->name, '/'), *name = slash ? slash + 1 : r->name;
@@ -70,7 +62,7 @@ static void tell_progress(struct reader *r)
 
 	if (!r->progress)
 		return;
-	now = now_ms();
+	now = clock_now_ms();
 	if (now - r->started_ms < PROGRESS_FIRST_MS || now - r->told_ms < PROGRESS_MS)
 		return;
 	r->told_ms = now;
@@ -132,7 +124,7 @@ void reader_begin(struct reader *r, const char *name)
 	r->have = 0;
 	r->done = 0;
 	r->size = 0;
-	r->started_ms = r->told_ms = now_ms();
+	r->started_ms = r->told_ms = clock_now_ms();
 	tally_next_log(r->tally);
 }
 

@@ -32,6 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/util.h"
 #include "sandbox/hide.h"
 #include "sandbox/mounts.h"
@@ -58,14 +59,6 @@ struct init {
 	int wait_status;      /* of the command */
 	struct hide hide;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
-}
 
 /* The supervisor can't be told anything if it is dead: then we end, and all with us. */
 static void tell(const struct init *in, const struct proto_msg *msg)
@@ -232,7 +225,7 @@ static void kill_all(struct init *in)
 static void end_all(struct init *in)
 {
 	in->phase = ENDING;
-	in->grace_end_ms = now_ms() + GRACE_MS;
+	in->grace_end_ms = clock_now_ms() + GRACE_MS;
 	kill(-1, SIGTERM);
 	kill(-1, SIGCONT); /* a stopped process can't act on SIGTERM */
 }
@@ -368,7 +361,7 @@ static void on_engine(struct init *in)
 
 static int time_left_ms(const struct init *in)
 {
-	int64_t left = in->grace_end_ms - now_ms();
+	int64_t left = in->grace_end_ms - clock_now_ms();
 
 	return in->phase != ENDING ? -1 : MAX(left, 0);
 }

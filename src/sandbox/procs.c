@@ -36,9 +36,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/util.h"
 #include "sandbox/procs_read.h"
 #include "sandbox/proctree.h"
@@ -88,14 +88,6 @@ struct search {
 	size_t count, left; /* questions; those without a holder */
 	uint64_t begin_ns;  /* of CPU time */
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
-}
 
 static bool over(const struct search *s)
 {
@@ -300,9 +292,9 @@ static void look_everywhere(struct search *s)
 		scan_changed(s);
 		scan_rest(s);
 	}
-	if (!s->left || over(s) || now_ms() - p->reread_ms < REREAD_EVERY_MS)
+	if (!s->left || over(s) || clock_now_ms() - p->reread_ms < REREAD_EVERY_MS)
 		return;
-	p->reread_ms = now_ms();
+	p->reread_ms = clock_now_ms();
 	proctree_reread(&p->tree);
 	scan_new(s);
 }

@@ -32,9 +32,9 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "sandbox/broker.h"
@@ -78,14 +78,6 @@ struct supervisor {
 	bool failed; /* err is to be told */
 	struct error err;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
-}
 
 static void over(struct supervisor *sv, int exit_code)
 {
@@ -217,7 +209,7 @@ static void on_engine_end(struct supervisor *sv)
 	/* Init has the engine's own sentence, or ends the tree: it says when. */
 	sv->phase = LOST;
 	sv->failed = true;
-	sv->deadline_ms = now_ms() + PATIENCE_MS;
+	sv->deadline_ms = clock_now_ms() + PATIENCE_MS;
 }
 
 static void tell_owner(void *ctx, const struct owner_answer *answer)
@@ -285,7 +277,7 @@ static void on_exited(struct supervisor *sv, int status)
 	sv->exit_code = WIFSIGNALED(status) ? SUPERVISOR_EXIT_SIGNAL + WTERMSIG(status) :
 					      WEXITSTATUS(status);
 	sv->phase = DRAINING;
-	sv->deadline_ms = now_ms() + sv->setup->drain_timeout_ms + PATIENCE_MS;
+	sv->deadline_ms = clock_now_ms() + sv->setup->drain_timeout_ms + PATIENCE_MS;
 	/* If the engine is dead, its end of file comes next. */
 	proto_send(sv->tree.engine, &drain, NULL, 0);
 }
@@ -385,14 +377,14 @@ static void on_early_signal(struct supervisor *sv, int number, bool from_termina
 	forward(sv, number, from_terminal);
 	if (asks_to_end(number) && !sv->early_end) {
 		sv->early_end = number;
-		sv->deadline_ms = now_ms() + EARLY_END_MS;
+		sv->deadline_ms = clock_now_ms() + EARLY_END_MS;
 	}
 }
 
 /* Returns whether this is a repetition that means nothing; a later one is a SIGKILL. */
 static bool note_term(struct supervisor *sv, int *number)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_now_ms();
 
 	if (!sv->term_ms) {
 		sv->term_ms = now;
@@ -455,7 +447,7 @@ static int time_left_ms(const struct supervisor *sv)
 	bool limited = sv->phase == DRAINING || sv->phase == LOST ||
 		       (sv->phase == STARTING && sv->early_end);
 
-	return limited ? MAX(sv->deadline_ms - now_ms(), 0) : -1;
+	return limited ? MAX(sv->deadline_ms - clock_now_ms(), 0) : -1;
 }
 
 static int pause_ms(const struct supervisor *sv)
@@ -464,7 +456,7 @@ static int pause_ms(const struct supervisor *sv)
 
 	if (!sv->setup->meanwhile)
 		return left;
-	due = MAX(sv->meanwhile_ms - now_ms(), 0);
+	due = MAX(sv->meanwhile_ms - clock_now_ms(), 0);
 	return left < 0 ? due : MIN(left, due);
 }
 
@@ -473,8 +465,9 @@ static void do_meanwhile(struct supervisor *sv)
 {
 	const struct supervisor_setup *setup = sv->setup;
 
-	if (setup->meanwhile && sv->meanwhile_ms <= now_ms())
-		sv->meanwhile_ms = now_ms() + setup->meanwhile(setup->meanwhile_ctx);
+	if (setup->meanwhile && sv->meanwhile_ms <= clock_now_ms())
+		sv->meanwhile_ms = clock_now_ms() +
+				   setup->meanwhile(setup->meanwhile_ctx);
 }
 
 static void listen_until_over(struct supervisor *sv)
@@ -500,8 +493,7 @@ static void listen_until_over(struct supervisor *sv)
 			on_signals(sv);
 		if (n > 0 && polls[1].revents && sv->phase != OVER)
 			on_engine(sv);
-		if (n > 0 && polls[2].revents && sv->tree.init >= 0 &&
-		    sv->phase != OVER)
+		if (n > 0 && polls[2].revents && sv->tree.init >= 0 && sv->phase != OVER)
 			on_init(sv);
 		if (n > 0 && polls[3].revents && sv->phase != OVER)
 			broker_event(&sv->broker);
