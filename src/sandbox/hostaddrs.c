@@ -176,11 +176,25 @@ static bool own_prefix(const struct nlmsghdr *h, struct addr_range *out)
 	return true;
 }
 
+/* Something is lost, perhaps the end of the dump. */
+static void lose(struct hostaddrs *h)
+{
+	h->asking = false;
+	h->stale = h->broken = true;
+	h->dump = 0;
+}
+
 /* A dump has ended; `code` is why. */
 static int end_dump(struct hostaddrs *h, int code)
 {
 	struct hostaddrs_list old = h->list;
 
+	/* Events took its room, and it goes on beside our next question, or stands in its way:
+	 * over when all is read. */
+	if (code == -ENOBUFS || code == -EBUSY) {
+		lose(h);
+		return 0;
+	}
 	h->asking = false;
 	if (code || h->broken) {
 		h->dump = 0;
@@ -237,14 +251,6 @@ static int take_answer(struct hostaddrs *h, const struct nlmsghdr *m)
 static bool is_answer(const struct hostaddrs *h, const struct nlmsghdr *m)
 {
 	return h->asking && m->nlmsg_pid == h->port && m->nlmsg_seq == h->seq;
-}
-
-/* Something is lost, perhaps the end of the dump. */
-static void lose(struct hostaddrs *h)
-{
-	h->asking = false;
-	h->stale = h->broken = true;
-	h->dump = 0;
 }
 
 static bool is_change(const struct nlmsghdr *m)

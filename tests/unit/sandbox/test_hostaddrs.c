@@ -312,21 +312,39 @@ static void test_interrupted(void **state)
 
 static void test_failures(void **state)
 {
-	struct nlmsgerr e = { .error = -EBUSY };
+	struct nlmsgerr e = { .error = -EPERM };
 	struct hostaddrs h = asking();
 
 	(void)state;
 	told("10.0.0.1", NULL);
-	done(-ENOBUFS);
-	assert_int_equal(take(&h), -ENOBUFS);
+	done(-ENOMEM);
+	assert_int_equal(take(&h), -ENOMEM);
 	expect(&h, 0, NULL);
 	ask_again(&h);
 	message(NLMSG_ERROR, &e, sizeof(e));
-	assert_int_equal(take(&h), -EBUSY);
+	assert_int_equal(take(&h), -EPERM);
 	ask_again(&h);
 	message(NLMSG_ERROR, &e, 2);
 	assert_int_equal(take(&h), -EPROTO);
 	assert_false(h.asking);
+	hostaddrs_close(&h);
+}
+
+/* Failures that pass: it is asked again, and the old list holds until then. */
+static void test_no_room_now(void **state)
+{
+	const int codes[] = { -ENOBUFS, -EBUSY };
+	struct hostaddrs h = asking();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
+		struct nlmsgerr e = { .error = codes[i] };
+
+		message(NLMSG_ERROR, &e, sizeof(e));
+		assert_int_equal(take(&h), 0);
+		assert_true(h.stale && !h.asking && h.dump == 0);
+		ask_again(&h);
+	}
 	hostaddrs_close(&h);
 }
 
@@ -427,6 +445,7 @@ int main(void)
 		cmocka_unit_test(test_answers_to_an_earlier_question),
 		cmocka_unit_test(test_interrupted),
 		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_no_room_now),
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_odd_messages),
 		cmocka_unit_test(test_cut_and_bent),
