@@ -1,8 +1,8 @@
 /*
  * The run is recorded, to its flow log or, when none is asked for, to memory, and read back as
  * a report would be. What is in memory is read while the command runs, and then freed: however
- * long that takes, there is no more of it than the tables of a report hold, and what
- * the engine writes in a moment. The profile is written beside its place and then moved there: a run that
+ * long that takes, there is no more of it than the tables of a report hold, and what the engine
+ * writes in a moment. The profile is written beside its place and then moved there: a run that
  * fails leaves an older one alone, and that there is no room for it is known before the run.
  */
 #include "cmd/learn.h"

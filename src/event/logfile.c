@@ -15,7 +15,7 @@
  * fails, poll(2) is asked before each line, which is nearly as good.
  *
  * Rejected: to collect the lines of some milliseconds in shared memory, which whoever is left
- * writes. Three calls are 2 us of a short connection's 70, and a timer costs each wait as much.
+ * writes. Three calls are 2 us of a short connection's 70, and in 40 pairs nothing was gained.
  */
 #include "event/logfile.h"
 

@@ -45,6 +45,13 @@ static inline bool guard_objects(const struct inquiry *q)
 	return !q->verdict.allow && q->verdict.reason != REASON_GATEWAY;
 }
 
+/* Whether the child hears that it may not: no ICMP error about a datagram to many, RFC 1122
+ * 3.2.2. */
+static inline bool guard_answers(const struct inquiry *q)
+{
+	return !q->passes && q->verdict.reason != REASON_MULTICAST;
+}
+
 /* Tells what was judged to be against the rules, as one of flow_id (0: there is no flow yet). */
 void guard_tell(const struct guard *g, const struct endpoint *child, uint64_t flow_id,
 		const struct inquiry *q);

@@ -69,8 +69,7 @@ bool echo_admit(struct refusals *t, struct echo_near *near, const struct echo *q
 	bool refuse;
 
 	guard_judge(t->guard, &q);
-	/* RFC 1122 3.2.2: no ICMP error about a datagram to many. */
-	refuse = !q.passes && q.verdict.reason != REASON_MULTICAST;
+	refuse = guard_answers(&q);
 	if (guard_objects(&q) && later(t, near, query, &child, &q, refuse))
 		return q.passes;
 	guard_tell(t->guard, &child, 0, &q);

@@ -64,8 +64,7 @@ static bool later(struct sessions *t, struct dgram_port *port, const struct dgra
 /* 0: nothing is told. */
 static int told_err(const struct inquiry *q)
 {
-	/* RFC 1122 3.2.2: no ICMP error about a datagram to many. */
-	if (q->passes || q->verdict.reason == REASON_MULTICAST)
+	if (!guard_answers(q))
 		return 0;
 	return q->verdict.reason == REASON_GATEWAY ? ECONNREFUSED : EACCES;
 }
